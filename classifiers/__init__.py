@@ -1,0 +1,1 @@
+"""The difficulty model: features, ONNX serving and training."""

@@ -1,0 +1,243 @@
+"""Opens a bundle, a folder with one trained model, and refuses one that is not what its manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.features import FEATURES_VERSION, STRUCTURE, extract
+from classifiers.onnx import Graph, as_float32
+from classifiers.text import read
+from classifiers.types import Conversation, Estimate, Kind, Role, Turn
+from classifiers.words import WordTable
+
+BUNDLES: Final = Path(__file__).parent / "bundles"
+"""Where the bundles that come with the project lie."""
+
+MANIFEST: Final = "manifest.json"
+GOLDEN: Final = "golden.jsonl"
+GRAPH: Final = "graph.onnx"
+FORMAT: Final = 1
+
+_ROLES: Final[Mapping[str, Role]] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_TOLERANCE: Final = 2e-3
+"""How far a golden estimate may move between machines: float32 sums differ in their last digits."""
+
+
+class BundleError(Exception):
+    """A bundle cannot be used; the message names the folder, what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A rising curve from raw score to probability, linear between its knots."""
+
+    raw: tuple[float, ...]
+    probability: tuple[float, ...]
+
+    def __call__(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Map raw scores to probabilities, element by element."""
+        return np.interp(raw, self.raw, self.probability)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle says of itself."""
+
+    name: str
+    features_version: int
+    structure: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    word_scale: float
+    files: Mapping[str, str]
+    """SHA-256 of every other file, in hex, by name."""
+    thresholds: Mapping[str, float]
+    fast: Calibration
+    """From the graph's `hard` to the probability that a fast model falls short."""
+    deep: Calibration
+    """From the graph's `hard_deep` to the probability that a deep model falls short."""
+
+
+class Reflex:
+    """The default model: structure and static word vectors through one small graph."""
+
+    def __init__(self, manifest: Manifest, words: WordTable, graph: Graph) -> None:
+        self._manifest = manifest
+        self._words = words
+        self._graph = graph
+
+    @property
+    def name(self) -> str:
+        """The bundle's name and version."""
+        return self._manifest.name
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Difficulty from which each notch of the dial goes deep."""
+        return self._manifest.thresholds
+
+    def estimate(self, conversation: Conversation) -> Estimate:
+        """Judge one conversation."""
+        return self.estimate_many([conversation])[0]
+
+    def estimate_many(self, conversations: Sequence[Conversation]) -> list[Estimate]:
+        """Judge a batch in one run of the graph: several times faster a prompt than one by one."""
+        if not conversations:
+            return []
+        dense, pooled = model_inputs(conversations, self._words)
+        outputs = self._graph.run({"dense": dense, "pooled": pooled})
+        p_fast = 1.0 - self._manifest.fast(outputs["hard"])
+        p_deep = 1.0 - self._manifest.deep(outputs["hard_deep"])
+        kinds = outputs["kind"]
+        best = kinds.argmax(axis=1)
+        return [
+            Estimate(
+                difficulty=float(1.0 - p_fast[at]),
+                p_fast=float(p_fast[at]),
+                p_deep=float(p_deep[at]),
+                kind=self._manifest.kinds[best[at]],
+                kind_confidence=float(kinds[at, best[at]]),
+                thinking_tokens=round(float(np.expm1(outputs["tokens"][at]))),
+                raw=float(outputs["hard"][at]),
+                model=self.name,
+            )
+            for at in range(len(conversations))
+        ]
+
+
+def model_inputs(
+    conversations: Iterable[Conversation], words: WordTable
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Give the graph's inputs: structure, shape ``(N, len(STRUCTURE))``, and pooled vectors, ``(N, 2 * D)``.
+
+    The first half of a pooled row is the whole question, the second its ask.
+    """
+    features = [extract(read(conversation)) for conversation in conversations]
+    pooled = [np.concatenate([words.pool(each.terms), words.pool(each.ask_terms)]) for each in features]
+    return as_float32([each.dense for each in features]), as_float32(pooled)
+
+
+def list_bundles(folder: Path = BUNDLES) -> list[str]:
+    """Give the names of the bundles in a folder, sorted."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+
+
+def load_bundle(name_or_path: str | Path) -> Reflex:
+    """Open a bundle by the name of one that comes with the project, or by the path of any other.
+
+    Raises:
+        BundleError: if it is not there, is of another format or feature version, or a file's hash or a golden
+            estimate is not what was recorded when it was trained.
+    """
+    folder = _find(name_or_path)
+    manifest = _read_manifest(folder)
+    _check_hashes(folder, manifest)
+    model = Reflex(manifest, WordTable.open(folder, manifest.word_scale), Graph(folder / GRAPH))
+    _check_golden(folder, model)
+    return model
+
+
+def _find(name_or_path: str | Path) -> Path:
+    for folder in (BUNDLES / name_or_path, Path(name_or_path)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    known = ", ".join(list_bundles()) or "none"
+    raise BundleError(f"there is no bundle {str(name_or_path)!r}: give a folder with a {MANIFEST}, or one of: {known}")
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        if written["format"] != FORMAT:
+            raise BundleError(f"{path}: format {written['format']}, this version reads {FORMAT}; train it again")
+        manifest = _manifest(written)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{path}: not a readable manifest ({error!r}); train the bundle again") from error
+    if manifest.features_version != FEATURES_VERSION or manifest.structure != STRUCTURE:
+        raise BundleError(
+            f"{path}: trained on features version {manifest.features_version}, "
+            f"this version computes {FEATURES_VERSION}; train it again"
+        )
+    return manifest
+
+
+def _manifest(written: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        name=written["name"],
+        features_version=written["features_version"],
+        structure=tuple(written["structure"]),
+        kinds=tuple(Kind(kind) for kind in written["kinds"]),
+        word_scale=float(written["word_scale"]),
+        files=dict(written["files"]),
+        thresholds={notch: float(value) for notch, value in written["thresholds"].items()},
+        fast=_calibration(written["calibration"]["fast"]),
+        deep=_calibration(written["calibration"]["deep"]),
+    )
+
+
+def _calibration(written: Mapping[str, Sequence[float]]) -> Calibration:
+    return Calibration(tuple(map(float, written["raw"])), tuple(map(float, written["probability"])))
+
+
+def _check_hashes(folder: Path, manifest: Manifest) -> None:
+    for name, recorded in manifest.files.items():
+        try:
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise BundleError(f"{folder / name}: cannot be read ({error.strerror}); fetch the bundle again") from error
+        if found != recorded:
+            raise BundleError(
+                f"{folder / name}: its hash is {found[:12]}…, the manifest says {recorded[:12]}…; fetch it again"
+            )
+
+
+def _check_golden(folder: Path, model: Reflex) -> None:
+    examples = [json.loads(line) for line in (folder / GOLDEN).read_text(encoding="utf-8").splitlines()]
+    estimates = model.estimate_many([conversation_from(example) for example in examples])
+    for example, estimate in zip(examples, estimates, strict=True):
+        expected = example["estimate"]
+        moved = max(abs(getattr(estimate, name) - expected[name]) for name in ("difficulty", "p_deep"))
+        if moved > _TOLERANCE or estimate.kind != expected["kind"]:
+            raise BundleError(
+                f"{folder}: golden example {example['id']!r} gives difficulty {estimate.difficulty:.3f} and kind "
+                f"{estimate.kind.value}, recorded were {expected['difficulty']:.3f} and {expected['kind']}; "
+                "this code and this bundle do not belong together: train it again"
+            )
+
+
+def conversation_from(record: Mapping[str, Any]) -> Conversation:
+    """Read a conversation from ``{"prompt": …}`` or ``{"messages": […]}`` (texts only), with an optional ``tools``.
+
+    Raises:
+        KeyError, TypeError: if it has neither, or a message is not an object with role and content.
+    """
+    if "messages" not in record:
+        turns: tuple[Turn, ...] = (Turn("user", str(record["prompt"])),)
+    else:
+        turns = tuple(_turn(message) for message in record["messages"])
+    tools = record.get("tools") or 0
+    return Conversation(turns, len(tools) if isinstance(tools, list) else int(tools))
+
+
+def _turn(message: Mapping[str, Any]) -> Turn:
+    role = message["role"]
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "\n".join(part.get("text", "") for part in content if part.get("type") == "text")
+    return Turn(_ROLES.get(str(role), "user"), str(content or ""))

@@ -1,0 +1,70 @@
+"""Who is calling. Keys are kept and compared as SHA-256 digests only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.errors import AuthenticationFailed, PermissionRefused
+from gateway.settings import KeySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. `models` None means every model."""
+
+    name: str
+    tenant: str
+    models: frozenset[str] | None = None
+
+    def check_may_ask_for(self, model: str) -> None:
+        """Raise PermissionRefused unless this caller may ask for the model name."""
+        if self.models is not None and model not in self.models:
+            allowed = ", ".join(sorted(self.models))
+            raise PermissionRefused(f"This key may not use the model '{model}'. It may use: {allowed}.")
+
+
+LOCAL = Caller("local", "default")
+"""Whoever calls a gateway without keys, which listens on loopback only."""
+
+
+class Keyring:
+    """The keys that open this gateway; without any, everyone on loopback is `LOCAL`."""
+
+    def __init__(self, keys: Iterable[KeySettings]) -> None:
+        self._callers = {_digest(key): _caller(key) for key in keys}
+
+    def identify(self, authorization: str | None) -> Caller:
+        """Find the caller behind an ``Authorization: Bearer …`` header.
+
+        Raises:
+            AuthenticationFailed: keys are configured, and this is none of them.
+        """
+        if not self._callers:
+            return LOCAL
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise AuthenticationFailed("No API key was given. Send it as 'Authorization: Bearer KEY'.")
+        digest = hashlib.sha256(token.strip().encode(errors="replace")).hexdigest()
+        found = None
+        # Every digest is compared, in constant time, so that timing tells nothing about the keys.
+        for known, caller in self._callers.items():
+            if hmac.compare_digest(known, digest):
+                found = caller
+        if found is None:
+            raise AuthenticationFailed("The API key is not known to this gateway.")
+        return found
+
+
+def _digest(key: KeySettings) -> str:
+    if key.sha256 is not None:
+        return key.sha256
+    if key.key is None:
+        raise ValueError(f"key {key.name} has neither form")
+    return hashlib.sha256(key.key.get_secret_value().encode()).hexdigest()
+
+
+def _caller(key: KeySettings) -> Caller:
+    return Caller(key.name, key.tenant, None if key.models is None else frozenset(key.models))

@@ -1,0 +1,40 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: for those who keep the gateway running."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from gateway import metrics
+from gateway.rooms import Rooms
+
+routes = APIRouter(tags=["Operations"])
+
+
+@routes.get("/healthz", summary="Is the process alive?")
+async def healthz() -> dict[str, str]:
+    """Answer as long as the event loop turns."""
+    return {"status": "ok"}
+
+
+@routes.get("/readyz", summary="Should it get traffic?", responses={503: {"description": "Shutting down"}})
+async def readyz(request: Request) -> JSONResponse:
+    """Answer 200 while requests are welcome, 503 once the gateway is shutting down."""
+    rooms: Rooms = request.app.state.rooms
+    ready: bool = request.app.state.ready
+    report: dict[str, Any] = {
+        "status": "ready" if ready else "draining",
+        "difficulty_model": rooms.engine.model.name,
+        "backends": list(rooms.backends),
+    }
+    return JSONResponse(report, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def show_metrics(request: Request) -> Response:
+    """Give all metrics in Prometheus' text format."""
+    rooms: Rooms = request.app.state.rooms
+    return Response(rooms.metrics.render(), media_type=metrics.CONTENT_TYPE)

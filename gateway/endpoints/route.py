@@ -1,0 +1,28 @@
+"""``POST /v1/route``: the whole decision for a request, without calling anybody."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from gateway.endpoints.chat import read_chat
+from gateway.endpoints.deciding import decide
+from gateway.exchange import Call, Exchange, Reply
+from gateway.forward import decision_headers
+from gateway.wire.body import parse
+from gateway.wire.chat import ChatRequest
+from gateway.wire.openapi import describe
+
+routes = APIRouter(tags=["Thalamus"])
+
+
+@routes.post("/v1/route", **describe(ChatRequest, "Show the decision for a chat request"))
+async def route(request: Request) -> Response:
+    """Explain who would answer a chat request and why; nothing is called and nothing is spent."""
+    return Exchange(request, "route", serve_route)
+
+
+async def serve_route(call: Call) -> Reply:
+    """Parse, decide, explain."""
+    decision = decide(call, read_chat(parse(call.body, ChatRequest), call))
+    return Reply(msgspec.json.encode(decision.as_dict()), decision_headers(decision, call.record))

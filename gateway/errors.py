@@ -1,0 +1,214 @@
+"""Every failure the gateway can answer with, and the one shape in which clients see it.
+
+```
+ThalamusError
+├── RequestError                400  the caller's request cannot be served as it stands
+│   ├── MalformedBody           400  not JSON, not UTF-8, nested too deeply
+│   ├── InvalidField            400  a field is missing, of the wrong type or out of range
+│   ├── UnknownModel            404  no tier, backend or alias has that name
+│   ├── NotFound                404  no such path
+│   ├── MethodNotAllowed        405
+│   └── BodyTooLarge            413
+├── AuthenticationFailed        401
+├── PermissionRefused           403
+├── NoTarget                    400  no configured backend can do what the request needs
+├── UpstreamError               502  a backend did not deliver
+│   ├── UpstreamRefused          =   the backend refused the request itself: its 4xx is passed on
+│   ├── UpstreamMisconfigured   502  the backend refused our key, address or model id
+│   ├── UpstreamRateLimited     429
+│   ├── UpstreamFailed          502  5xx, a reset, a broken answer
+│   ├── UpstreamUnreachable     503  no connection
+│   └── UpstreamTimeout         504
+├── Draining                    503  shutting down: go elsewhere
+└── InternalError               500  a defect of the gateway
+```
+
+Each class states its HTTP status, its code, whether another backend may be tried, and the level at which it is
+logged. OpenAI's clients retry by themselves on 408, 409, 429 and 5xx, and on nothing else.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+
+import msgspec
+
+
+class ThalamusError(Exception):
+    """Base of all failures that a client may see. The message is safe to show: no prompt, no secret."""
+
+    status: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
+    type: ClassVar[str] = "api_error"
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+    log_level: ClassVar[str] = "warning"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> bytes:
+        """Return the response body in OpenAI's error shape, as JSON."""
+        return msgspec.json.encode(self.as_dict())
+
+    def as_dict(self) -> dict[str, object]:
+        """Return OpenAI's error object, ready for JSON."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class RequestError(ThalamusError):
+    """The caller's request cannot be served as it stands; sending it again will not help."""
+
+    status = HTTPStatus.BAD_REQUEST
+    type = "invalid_request_error"
+    code = "invalid_request"
+    log_level = "info"
+
+
+class MalformedBody(RequestError):
+    """The body is not a JSON object in UTF-8, or is nested too deeply to read."""
+
+    code = "invalid_json"
+
+
+class InvalidField(RequestError):
+    """One field is missing, of the wrong type or out of range; `param` names it."""
+
+    code = "invalid_value"
+
+
+class UnknownModel(RequestError):
+    """No tier, backend or alias carries the requested name."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "model_not_found"
+
+
+class NotFound(RequestError):
+    """No such path."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "unknown_url"
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, the method does not."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(RequestError):
+    """The body exceeds `server.max_body_bytes`."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "request_too_large"
+
+
+class AuthenticationFailed(ThalamusError):
+    """No key, or none that is known."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    type = "authentication_error"
+    code = "invalid_api_key"
+    log_level = "info"
+
+
+class PermissionRefused(ThalamusError):
+    """The key is known and may not do this."""
+
+    status = HTTPStatus.FORBIDDEN
+    type = "permission_error"
+    code = "permission_denied"
+    log_level = "info"
+
+
+class NoTarget(RequestError):
+    """No configured backend can do what the request needs (vision, tools, its length …)."""
+
+    code = "no_capable_backend"
+
+
+class UpstreamError(ThalamusError):
+    """A backend did not deliver. `backend` is its configured name."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    code = "upstream_error"
+    retryable = True
+
+    def __init__(self, message: str, *, backend: str) -> None:
+        super().__init__(message)
+        self.backend = backend
+
+
+class UpstreamRefused(UpstreamError):
+    """The backend found fault with the request itself; its status and its words are passed on."""
+
+    type = "invalid_request_error"
+    code = "upstream_refused"
+    retryable = False
+    log_level = "info"
+
+    def __init__(self, message: str, *, backend: str, status: HTTPStatus, answer: bytes | None = None) -> None:
+        super().__init__(message, backend=backend)
+        self.status = status
+        self.answer = answer
+
+    def body(self) -> bytes:
+        """Return the backend's own error body where it has OpenAI's shape, else ours."""
+        return self.answer if self.answer is not None else super().body()
+
+
+class UpstreamMisconfigured(UpstreamError):
+    """The backend refused our key, our address or our model id: the operator's to mend, not the caller's."""
+
+    code = "upstream_misconfigured"
+    log_level = "error"
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The backend has had enough of us for now."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "rate_limit_error"
+    code = "upstream_rate_limited"
+
+
+class UpstreamFailed(UpstreamError):
+    """The backend answered 5xx, broke the connection or sent what is not an answer."""
+
+    code = "upstream_failed"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection to the backend."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "upstream_unreachable"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The backend took longer than its configured deadline."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "upstream_timeout"
+
+
+class Draining(ThalamusError):
+    """The gateway is shutting down; another replica, or a later try, will serve."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "draining"
+    log_level = "info"
+
+
+class InternalError(ThalamusError):
+    """A defect of the gateway; the log has the traceback, the client does not."""
+
+    log_level = "error"
+
+    def __init__(self) -> None:
+        super().__init__("The gateway met an unexpected condition. The operator's log tells more.")

@@ -1,0 +1,69 @@
+"""Decisions and dialects as a person would want to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.bar import Bar
+from rich.console import Console
+from rich.table import Table
+
+from classifiers.types import Conversation
+from gateway.app import open_model, read_policy
+from gateway.settings import Settings
+from router.engine import Engine
+from router.policy import AUTO, DIALS
+from router.types import Decision, RouteRequest
+
+
+def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
+    """Decide for one prompt as the gateway would.
+
+    Raises:
+        ValueError: the dial has no such notch, or nobody can serve the prompt.
+    """
+    if dial is not None and dial not in DIALS:
+        raise ValueError(f"--dial: {dial!r} is no notch; there are: {', '.join(DIALS)}")
+    engine = Engine(read_policy(settings), open_model(settings.routing.bundle))
+    return engine.decide(RouteRequest(model=AUTO, conversation=Conversation.from_prompt(prompt), dial=dial))
+
+
+def print_decision(decision: Decision) -> None:
+    """Print a decision with its reasons."""
+    console = Console(highlight=False)
+    first = decision.targets[0]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("[bold]tier[/bold]", f"[bold]{decision.tier}[/bold]   because: {decision.reason}")
+    grid.add_row("target", f"{first.backend}   effort {first.effort or 'default'}")
+    if decision.estimate is not None:
+        estimate = decision.estimate
+        shown = f"{estimate.difficulty:.2f}   goes deep from {decision.threshold:.2f} (dial {decision.dial})"
+        grid.add_row("difficulty", shown)
+        grid.add_row("", Bar(1.0, 0.0, estimate.difficulty, width=40, color="yellow"))
+        grid.add_row("answers right", f"fast {estimate.p_fast:.0%}   deep {estimate.p_deep:.0%}")
+        grid.add_row("kind", f"{estimate.kind} ({estimate.kind_confidence:.0%})")
+        grid.add_row("thinking", f"about {estimate.thinking_tokens} tokens")
+        grid.add_row("judged by", estimate.model)
+    for step in decision.steps:
+        grid.add_row(step.rule, f"{step.saw} → {step.did}")
+    if len(decision.targets) > 1:
+        grid.add_row("falls back to", ", ".join(target.backend for target in decision.targets[1:]))
+    console.print(grid)
+
+
+def print_dialects(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print the dialect table, one line per family and host."""
+    table = Table("family", "host", "thinking", "efforts", "unsent", "reasoning in", "replay", "checked", box=None)
+    for row in rows:
+        table.add_row(
+            row["family"],
+            row["host"],
+            row["thinking"],
+            " ".join(row["efforts"]) or "-",
+            row["default"] or "?",
+            (row["inline_tag"] and f"<{row['inline_tag']}>") or row["reasoning_field"],
+            row["replay"],
+            row["checked"] + ("" if row["verified"] else " (unverified)"),
+        )
+    Console(highlight=False).print(table, soft_wrap=True)

@@ -1,0 +1,145 @@
+"""Every Prometheus object, and one function that counts a finished record.
+
+Labels take values from closed sets or from the configuration, never from a caller.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from gateway.accounting import Record
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series per counter that nobody reads
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1)
+_PROBABILITY = tuple(tenth / 10 for tenth in range(1, 11))
+
+
+class Metrics:
+    """The gateway's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "thalamus_requests",
+            "Requests by how they ended",
+            ("endpoint", "tier", "backend", "outcome", "error"),
+            registry=registry,
+        )
+        self._decisions = Counter(
+            "thalamus_decisions",
+            "Decisions by what was decided and why",
+            ("tier", "reason", "kind", "effort"),
+            registry=registry,
+        )
+        self._difficulty = Histogram(
+            "thalamus_difficulty", "Difficulty of routed requests", buckets=_PROBABILITY, registry=registry
+        )
+        self._tokens = Counter("thalamus_tokens", "Tokens by backend and sort", ("backend", "sort"), registry=registry)
+        self._cost = Counter("thalamus_cost_dollars", "Cost of calls", ("backend",), registry=registry)
+        self._saved = Counter(
+            "thalamus_saved_dollars",
+            "Estimated savings against sending everything to the deep tier",
+            registry=registry,
+        )
+        self._overspent = Counter(
+            "thalamus_overspent_dollars",
+            "Estimated extra cost against sending everything to the deep tier",
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "thalamus_attempts", "Calls to backends by result", ("backend", "error"), registry=registry
+        )
+        self._first_token = Histogram(
+            "thalamus_first_token_seconds",
+            "Time to the first output-bearing event of streams",
+            ("tier", "backend"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._total = Histogram(
+            "thalamus_request_seconds",
+            "Time from request to the answer's last byte",
+            ("endpoint", "tier"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._upstream = Histogram(
+            "thalamus_upstream_seconds",
+            "Time spent waiting for backends",
+            ("backend",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._overhead = Histogram(
+            "thalamus_gateway_seconds",
+            "Time to the first byte not spent waiting for backends",
+            ("endpoint",),
+            buckets=_OVERHEAD,
+            registry=registry,
+        )
+        self._decision_time = Histogram(
+            "thalamus_decision_seconds", "Time to decide", buckets=_OVERHEAD, registry=registry
+        )
+        self.in_flight = Gauge("thalamus_in_flight_requests", "Requests being served", registry=registry)
+        self._model = Gauge(
+            "thalamus_difficulty_model_info", "The difficulty model in use", ("model",), registry=registry
+        )
+        self._reloads = Counter("thalamus_settings_reloads", "Configuration reloads", ("result",), registry=registry)
+
+    def show_model(self, name: str) -> None:
+        """Say which difficulty model decides from now on."""
+        self._model.clear()
+        self._model.labels(name).set(1)
+
+    def record_reload(self, result: str) -> None:
+        """Count one reload: `applied` or `refused`."""
+        self._reloads.labels(result).inc()
+
+    def record_request(self, record: Record) -> None:
+        """Count one finished request."""
+        target, decision = record.target, record.decision
+        backend = target.backend if target else ""
+        tier = target.tier.value if target and target.tier else ""
+        self._requests.labels(record.endpoint, tier, backend, record.outcome.value, record.error or "").inc()
+        self._total.labels(record.endpoint, tier).observe(record.total_s)
+        self._overhead.labels(record.endpoint).observe(record.gateway_s)
+        for attempt in record.attempts:
+            self._attempts.labels(attempt.backend, attempt.error or "").inc()
+        if target is not None:
+            self._upstream.labels(backend).observe(record.upstream_s)
+        if record.first_token_s is not None:
+            self._first_token.labels(tier, backend).observe(record.first_token_s)
+        if decision is not None:
+            kind, effort = decision.kind, decision.effort
+            decided = decision.tier.value if decision.tier else ""
+            self._decisions.labels(decided, decision.reason.value, kind or "", effort or "").inc()
+            self._decision_time.observe(record.decision_s)
+            if decision.difficulty is not None:
+                self._difficulty.observe(decision.difficulty)
+        self._count_usage(record, backend)
+
+    def _count_usage(self, record: Record, backend: str) -> None:
+        usage = record.usage
+        if usage is None:
+            return
+        for sort in ("input", "output", "cached", "reasoning"):
+            tokens = getattr(usage, sort)
+            if tokens:
+                self._tokens.labels(backend, sort).inc(tokens)
+        if record.cost is not None:
+            self._cost.labels(backend).inc(record.cost)
+        if record.saved is not None:
+            (self._saved if record.saved >= 0 else self._overspent).inc(abs(record.saved))
+
+    def render(self) -> bytes:
+        """Write all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,25 @@
+"""All that one configuration builds: what an endpoint may reach while it serves a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.accounting import Accounts
+from gateway.auth import Keyring
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from gateway.upstream.pool import Backend
+from router.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Built by `gateway.app` from one configuration; a reload builds new ones and old requests keep theirs."""
+
+    settings: Settings
+    keyring: Keyring
+    engine: Engine
+    backends: Mapping[str, Backend]
+    accounts: Accounts
+    metrics: Metrics

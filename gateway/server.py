@@ -1,0 +1,134 @@
+"""Runs the application: uvicorn, signals, and what the start prints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from rich.console import Console
+
+from gateway.app import create_app
+from gateway.logs import configure_logs
+from gateway.reload import Reloader
+from gateway.settings import Settings, SettingsError, SettingsSource, TargetSettings
+
+KEEPALIVE_S = 75
+"""Idle client connections are kept this long: longer than the usual load balancer keeps its own (60 s)."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, which also says that it wants no more traffic once a signal arrives."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._thalamus = app
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end a process; unlike uvicorn's own, do not die of them afterwards."""
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sig, self.handle_exit, sig, None)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop: become unready and finish what is under way; at a second signal, cut it."""
+        self._thalamus.state.ready = False
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def serve(source: SettingsSource) -> None:
+    """Serve until a signal ends it. The file that the settings came from is watched for changes.
+
+    Raises:
+        SettingsError: the settings are wrong, the address is taken, or a backend cannot be made ready.
+    """
+    settings = source.load()
+    configure_logs(settings.telemetry)
+    app = create_app(settings)
+    listener = _listen(settings)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEPALIVE_S,
+        timeout_graceful_shutdown=int(settings.server.drain_s),
+    )
+    server = Server(config, app)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_run(server, listener, settings, Reloader(app, source)))
+
+
+async def _run(server: Server, listener: socket.socket, settings: Settings, reloader: Reloader) -> None:
+    tasks: set[asyncio.Task[Any]] = {
+        asyncio.create_task(_announce(server, settings, listener)),
+        asyncio.create_task(reloader.watch()),
+    }
+
+    def reload() -> None:
+        tasks.add(asyncio.create_task(reloader.reload()))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.server.host, settings.server.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"server: cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
+        ) from None
+    return listener
+
+
+async def _announce(server: Server, settings: Settings, listener: socket.socket) -> None:
+    while not server.started:  # noqa: ASYNC110  uvicorn offers no event to wait for
+        await asyncio.sleep(0.01)
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
+    print_banner(settings, f"http://{shown}:{port}")
+
+
+def print_banner(settings: Settings, address: str) -> None:
+    """Tell a person what is served, where, and what to do next."""
+    console = Console(stderr=True, highlight=False)
+    for label, text in _banner(settings, address):
+        console.print(f"[bold]{label:<12}[/bold] {text}", soft_wrap=True)
+
+
+def _banner(settings: Settings, address: str) -> Iterator[tuple[str, str]]:
+    yield "Thalamus", f"{address}/v1   model [bold]auto[/bold]"
+    for tier, targets in settings.tiers.items():
+        yield tier.value, ", ".join(_target(settings, target) for target in targets)
+    yield "docs", f"{address}/docs"
+    yield "metrics", f"{address}/metrics"
+    yield "try it", f"curl -i {address}/v1/chat/completions -H 'content-type: application/json' \\"
+    yield "", """     -d '{"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}'"""
+    if any(backend.transport == "embedded" for backend in settings.backends.values()):
+        yield "real models", "set THALAMUS_UPSTREAM_URL, THALAMUS_UPSTREAM_KEY and THALAMUS_UPSTREAM_MODEL,"
+        yield "", "or write a thalamus.yaml: `thalamus init`"
+
+
+def _target(settings: Settings, target: TargetSettings) -> str:
+    effort = f", effort {target.effort}" if target.effort else ""
+    return f"{target.backend} ({settings.backends[target.backend].model}{effort})"

@@ -1,0 +1,32 @@
+"""The configuration: `thalamus.yaml` and the environment in, one frozen checked value out."""
+
+from gateway.settings.load import SettingsError, SettingsSource, load_settings, written_form
+from gateway.settings.model import (
+    AbilitiesSettings,
+    BackendSettings,
+    KeySettings,
+    PriceSettings,
+    ServerSettings,
+    Settings,
+    TargetSettings,
+    TelemetrySettings,
+    TimeoutSettings,
+    Transport,
+)
+
+__all__ = [
+    "AbilitiesSettings",
+    "BackendSettings",
+    "KeySettings",
+    "PriceSettings",
+    "ServerSettings",
+    "Settings",
+    "SettingsError",
+    "SettingsSource",
+    "TargetSettings",
+    "TelemetrySettings",
+    "TimeoutSettings",
+    "Transport",
+    "load_settings",
+    "written_form",
+]

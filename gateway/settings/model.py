@@ -1,0 +1,211 @@
+"""What can be configured, with its defaults; every field's description is its documentation."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    model_validator,
+)
+
+from router.types import Effort, Tier
+
+Transport = Literal["http", "litellm", "embedded"]
+RESERVED_MODELS = ("auto", *(tier.value for tier in Tier))
+
+
+def _check_name(name: str) -> str:
+    if name in RESERVED_MODELS:
+        raise ValueError(f"{name!r} is a name of the gateway's own ({', '.join(RESERVED_MODELS)}); choose another")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][\w.:/@-]*$")]
+OwnName = Annotated[Name, AfterValidator(_check_name)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Dollars = Annotated[float, Field(ge=0)]
+
+
+class Frozen(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class AbilitiesSettings(Frozen):
+    """What a backend can do; a request that needs more is never sent there."""
+
+    tools: bool = Field(True, description="function calling")
+    vision: bool = Field(False, description="image parts")
+    audio: bool = Field(False, description="audio parts")
+    json_schema: bool = Field(True, description="structured outputs (response_format)", alias="json")
+    logprobs: bool = Field(True, description="token log-probabilities")
+
+    model_config = ConfigDict(validate_by_name=False, validate_by_alias=True, serialize_by_alias=True)
+
+
+class PriceSettings(Frozen):
+    """Dollars per million tokens. Unset prices are looked up in litellm's price map by model id."""
+
+    input: Dollars | None = Field(None, description="dollars per million prompt tokens")
+    output: Dollars | None = Field(None, description="dollars per million completion tokens")
+    cached: Dollars | None = Field(None, description="dollars per million prompt tokens read from cache")
+
+
+class TimeoutSettings(Frozen):
+    """Deadlines of one call to a backend, in seconds."""
+
+    connect: Seconds = Field(5.0, description="until the connection stands")
+    first_token: Seconds = Field(600.0, description="until the answer's first byte")
+    idle: Seconds = Field(300.0, description="between two pieces of an answer")
+    total: Seconds = Field(3600.0, description="for the whole call")
+
+
+class BackendSettings(Frozen):
+    """One served model at one address."""
+
+    transport: Transport = Field(
+        "http",
+        description="http: speaks OpenAI's API · litellm: reached through litellm (Anthropic, Bedrock, Vertex …) · "
+        "embedded: the model in the box",
+    )
+    url: HttpUrl | None = Field(None, description="base URL, with /v1 where the server has it")
+    model: str = Field(min_length=1, description="model id as the backend knows it")
+    family: str | None = Field(None, description="model family (deepseek-v3, kimi-k2 …); guessed from the model id")
+    host: str | None = Field(None, description="what serves it (vllm, sglang, deepseek …); guessed from the URL")
+    key: SecretStr | None = Field(None, description="bearer token sent to the backend")
+    headers: dict[str, SecretStr] = Field(default_factory=dict, description="further headers sent to the backend")
+    context_window: int = Field(128_000, ge=1, description="tokens of prompt and answer together")
+    abilities: AbilitiesSettings = Field(default_factory=AbilitiesSettings)
+    price: PriceSettings = Field(default_factory=PriceSettings)
+    max_concurrency: int | None = Field(None, ge=1, description="calls in flight at once; more wait")
+    timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
+
+    @model_validator(mode="after")
+    def _check_address(self) -> BackendSettings:
+        if self.transport == "http" and self.url is None:
+            raise ValueError("a backend with transport http needs a url, such as http://127.0.0.1:8000/v1")
+        if self.transport == "embedded" and self.url is not None:
+            raise ValueError("the embedded model has no url: remove it, or set transport to http")
+        return self
+
+
+class TargetSettings(Frozen):
+    """A backend with a fixed effort; written short as the backend's name alone."""
+
+    backend: Name
+    effort: Effort | None = Field(None, description="none … max; unset leaves it to the decision")
+
+
+def _expand_targets(written: object) -> object:
+    """Read `name`, `{backend: name, effort: …}` or a list of either, the first being preferred."""
+    listed = written if isinstance(written, list) else [written]
+    return [{"backend": target} if isinstance(target, str) else target for target in listed]
+
+
+Targets = Annotated[tuple[TargetSettings, ...], BeforeValidator(_expand_targets), Field(min_length=1)]
+
+
+class TiersSettings(Frozen):
+    """Which backends serve each tier, in fallback order."""
+
+    fast: Targets
+    deep: Targets
+    fast_mini: Targets | None = Field(None, alias="fast-mini")
+    deep_mini: Targets | None = Field(None, alias="deep-mini")
+
+    model_config = ConfigDict(validate_by_name=False, validate_by_alias=True, serialize_by_alias=True)
+
+    def items(self) -> Iterator[tuple[Tier, tuple[TargetSettings, ...]]]:
+        """Yield the tiers that are configured."""
+        yield Tier.FAST, self.fast
+        yield Tier.DEEP, self.deep
+        if self.fast_mini:
+            yield Tier.FAST_MINI, self.fast_mini
+        if self.deep_mini:
+            yield Tier.DEEP_MINI, self.deep_mini
+
+
+class RoutingSettings(Frozen):
+    """How the decision is made."""
+
+    dial: Literal["cheap", "balanced", "quality", "max"] = Field(
+        "balanced", description="how readily a request goes deep; a caller may choose by x-thalamus-dial"
+    )
+    bundle: str = Field("reflex-v1", description="difficulty model: a shipped bundle's name or a folder's path")
+    thresholds: dict[Literal["cheap", "balanced", "quality", "max"], Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict,
+        description="difficulty from which a notch goes deep, in place of the bundle's own",
+    )
+
+
+class KeySettings(Frozen):
+    """One caller's key. Give `key` itself (better from the environment) or its SHA-256 in hex."""
+
+    name: Name = Field(description="appears in logs; never the key itself")
+    tenant: Name = Field("default", description="callers of one tenant share cache and budgets, others never")
+    key: SecretStr | None = Field(None, description="the bearer token")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        None, description="hex digest of the bearer token"
+    )
+    models: tuple[str, ...] | None = Field(None, description="model names this key may ask for; unset means all")
+
+    @model_validator(mode="after")
+    def _check_one_form(self) -> KeySettings:
+        if (self.key is None) == (self.sha256 is None):
+            raise ValueError("give exactly one of key and sha256")
+        if self.key is not None and not self.key.get_secret_value():
+            raise ValueError("the key is empty: is its environment variable set?")
+        return self
+
+
+class ServerSettings(Frozen):
+    """Where the gateway listens and what it accepts."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with keys")
+    port: int = Field(8080, ge=0, le=65535, description="0 takes a free port")
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
+    drain_s: Seconds = Field(600.0, description="how long open answers may finish after SIGTERM")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class TelemetrySettings(Frozen):
+    """Logs and what may be in them."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else json")
+
+
+class Settings(Frozen):
+    """The whole configuration."""
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    backends: dict[OwnName, BackendSettings] = Field(min_length=1)
+    tiers: TiersSettings
+    aliases: dict[Name, Name] = Field(
+        default_factory=dict, description="further model names and what they stand for, such as gpt-4o: auto"
+    )
+    routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    keys: tuple[KeySettings, ...] = ()
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    dialects: dict[str, Any] = Field(
+        default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"
+    )

@@ -1,0 +1,47 @@
+"""What every kind of backend offers: open a call, read its answer whole or piece by piece, close it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol
+
+
+class Answer(Protocol):
+    """A backend's answer whose status was 200. Whoever holds it closes it, also when cancelled."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The backend's response headers, names in lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """Read the whole body. Raises an UpstreamError when it does not arrive."""
+        ...
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Read the body as it arrives. Raises an UpstreamError when it breaks off."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back, or cut it where the answer is not finished. May be called twice."""
+        ...
+
+
+class Upstream(Protocol):
+    """A way to call one backend."""
+
+    async def open(self, path: str, body: bytes) -> Answer:
+        """Send a JSON body to a path such as ``chat/completions`` and wait for the answer's head.
+
+        Raises:
+            UpstreamError: anything but a 200.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Make ready; called once before the first request."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what `start` took."""
+        ...

@@ -1,0 +1,225 @@
+"""OpenAI-compatible backends over pooled HTTP/1.1. See docs/decisions/0002 for the choice of client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from http import HTTPStatus
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from gateway.errors import (
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamMisconfigured,
+    UpstreamRateLimited,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from gateway.settings import BackendSettings, TimeoutSettings
+
+MAX_ERROR_BYTES = 64 * 1024
+"""As much of a refusal as is read."""
+
+KEEPALIVE_S = 30.0
+"""Idle connections are dropped after this; most servers keep them longer."""
+
+_OUR_FAULT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+_PASSED_ON = {
+    int(status): status
+    for status in (
+        HTTPStatus.CONFLICT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    )
+}
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+
+ERROR_MAP: Mapping[type[BaseException], type[UpstreamError]] = {
+    aiohttp.ClientConnectorError: UpstreamUnreachable,
+    aiohttp.ConnectionTimeoutError: UpstreamUnreachable,
+    aiohttp.ClientSSLError: UpstreamUnreachable,
+    aiohttp.ServerFingerprintMismatch: UpstreamUnreachable,
+    aiohttp.InvalidURL: UpstreamMisconfigured,
+    aiohttp.ServerTimeoutError: UpstreamTimeout,
+    TimeoutError: UpstreamTimeout,
+    aiohttp.ClientError: UpstreamFailed,
+    OSError: UpstreamFailed,
+    # A body or header that does not parse as HTTP surfaces as one of these.
+    aiohttp.http_exceptions.HttpProcessingError: UpstreamFailed,
+    ValueError: UpstreamFailed,
+}
+"""Every exception that aiohttp raises for a call, and ours. The most specific base class decides."""
+
+_WORDS: Mapping[type[UpstreamError], str] = {
+    UpstreamUnreachable: "cannot be reached",
+    UpstreamMisconfigured: "is misconfigured",
+    UpstreamTimeout: "did not answer in time",
+    UpstreamFailed: "broke off or sent what is not an answer",
+}
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Open the pool of connections that all HTTP backends share. The caller closes it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept"),
+        trust_env=any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXY_VARIABLES),
+    )
+
+
+def translate(error: BaseException, backend: str) -> UpstreamError:
+    """Map one of the client's exceptions to ours, without any detail that could carry a secret."""
+    for base in type(error).__mro__:
+        kind = ERROR_MAP.get(base)
+        if kind is not None:
+            return kind(f"Backend '{backend}' {_WORDS[kind]} ({type(error).__name__}).", backend=backend)
+    raise error
+
+
+class HttpUpstream:
+    """One OpenAI-compatible backend."""
+
+    def __init__(self, name: str, settings: BackendSettings, session: aiohttp.ClientSession) -> None:
+        if settings.url is None:
+            raise ValueError(f"backend {name} has no url")
+        self._name = name
+        self._session = session
+        self._timeouts = settings.timeouts
+        self._base = str(settings.url).rstrip("/")
+        self._urls: dict[str, URL] = {}
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        self._headers |= {key: value.get_secret_value() for key, value in settings.headers.items()}
+        if settings.key is not None:
+            self._headers["authorization"] = f"Bearer {settings.key.get_secret_value()}"
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,  # ours, so that it can tell a first token from a pause
+            sock_connect=settings.timeouts.connect,
+        )
+
+    async def start(self) -> None:
+        """Nothing to make ready: connections open with the first call."""
+
+    async def close(self) -> None:
+        """Nothing to let go of: the pool is the caller's."""
+
+    async def open(self, path: str, body: bytes) -> HttpAnswer:
+        """Send the body and wait for a 200; raise an UpstreamError for all else."""
+        try:
+            async with asyncio.timeout(self._timeouts.first_token):
+                response = await self._post(path, body)
+        except tuple(ERROR_MAP) as error:
+            raise translate(error, self._name) from error
+        if response.status == HTTPStatus.OK:
+            return HttpAnswer(self._name, response, self._timeouts)
+        try:
+            async with asyncio.timeout(self._timeouts.idle):
+                refusal = await response.content.read(MAX_ERROR_BYTES)
+        except tuple(ERROR_MAP) as error:
+            raise translate(error, self._name) from error
+        finally:
+            response.close()
+        raise _refusal(self._name, response, refusal)
+
+    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(f"{self._base}/{path}")
+        try:
+            return await self._session.post(
+                url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
+            )
+        except aiohttp.ServerDisconnectedError:
+            # A pooled connection that the server had closed: nothing was answered, so that asking anew is safe.
+            return await self._session.post(
+                url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
+            )
+
+
+class HttpAnswer:
+    """An answer being read from a connection."""
+
+    def __init__(self, backend: str, response: aiohttp.ClientResponse, timeouts: TimeoutSettings) -> None:
+        self._backend = backend
+        self._response = response
+        self._timeouts = timeouts
+        self.headers = response.headers
+
+    async def read(self) -> bytes:
+        """Read the whole body."""
+        try:
+            async with asyncio.timeout(self._timeouts.total):
+                return await self._response.read()
+        except tuple(ERROR_MAP) as error:
+            raise translate(error, self._backend) from error
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Read the body piece by piece, each within the idle deadline, all within the total one."""
+        content = self._response.content
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._timeouts.total
+        try:
+            while True:
+                async with asyncio.timeout_at(min(end, loop.time() + self._timeouts.idle)):
+                    chunk = await content.readany()
+                if not chunk:
+                    return
+                yield chunk
+        except tuple(ERROR_MAP) as error:
+            raise translate(error, self._backend) from error
+
+    async def close(self) -> None:
+        """Return the connection to the pool if the answer was read to its end, else cut it."""
+        if self._response.content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _refusal(backend: str, response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
+    """Give the error that a status other than 200 means."""
+    status = response.status
+    error: UpstreamError
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        error = UpstreamRateLimited(f"Backend '{backend}' is rate-limiting.", backend=backend)
+        if retry_after := response.headers.get("retry-after"):
+            error.headers["retry-after"] = retry_after
+    elif status in _OUR_FAULT:
+        error = UpstreamMisconfigured(
+            f"Backend '{backend}' refused the gateway's key, address or model id ({status}).", backend=backend
+        )
+    elif status == HTTPStatus.REQUEST_TIMEOUT:
+        error = UpstreamTimeout(f"Backend '{backend}' gave up waiting (408).", backend=backend)
+    elif HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        error = UpstreamRefused(
+            f"Backend '{backend}' refused the request ({status}).",
+            backend=backend,
+            status=_PASSED_ON.get(status, HTTPStatus.BAD_REQUEST),
+            answer=_openai_error(body),
+        )
+    else:
+        error = UpstreamFailed(f"Backend '{backend}' failed ({status}).", backend=backend)
+    return error
+
+
+class _ErrorObject(msgspec.Struct):
+    message: str
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorObject
+
+
+def _openai_error(body: bytes) -> bytes | None:
+    """Give the body back if it is an error in OpenAI's shape."""
+    try:
+        msgspec.json.decode(body, type=_ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return body

@@ -1,0 +1,1 @@
+"""What clients send: typed where the gateway looks, raw bytes everywhere else."""

@@ -1,0 +1,1 @@
+"""The decision: pure code, no web, no network."""

@@ -1,0 +1,176 @@
+"""The words of a decision: tiers, efforts, targets, what a request asks, and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from classifiers.types import Conversation, Estimate, Kind
+
+
+class Tier(StrEnum):
+    """Which class of model serves; a mini takes over, visibly, once limits are reached."""
+
+    FAST = "fast"
+    DEEP = "deep"
+    FAST_MINI = "fast-mini"
+    DEEP_MINI = "deep-mini"
+
+
+class Effort(StrEnum):
+    """How hard to think, in rising order."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+    @property
+    def rank(self) -> int:
+        """Position on the ladder, 0 (none) to 6 (max)."""
+        return _RANKS[self]
+
+
+_RANKS: Mapping[Effort, int] = {effort: rank for rank, effort in enumerate(Effort)}
+
+
+class Reason(StrEnum):
+    """Why a tier was chosen: the short code in ``x-thalamus-reason``. A closed set, safe as a label."""
+
+    DIFFICULTY = "difficulty"
+    CLIENT = "client"
+    INTENT_UP = "intent-up"
+    INTENT_DOWN = "intent-down"
+    STICKY = "sticky"
+    ROUTE = "route"
+    KEY = "key"
+    LIMIT_MINI = "limit-mini"
+    LOAD = "load"
+    FALLBACK = "fallback"
+    CONSTRAINT_VISION = "constraint-vision"
+    CONSTRAINT_AUDIO = "constraint-audio"
+    CONSTRAINT_TOOLS = "constraint-tools"
+    CONSTRAINT_JSON = "constraint-json"
+    CONSTRAINT_LOGPROBS = "constraint-logprobs"
+    CONSTRAINT_CONTEXT = "constraint-context"
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a backend can do beyond text chat."""
+
+    tools: bool = True
+    vision: bool = False
+    audio: bool = False
+    json: bool = True
+    logprobs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A backend as the decision sees it."""
+
+    name: str
+    abilities: Abilities = field(default_factory=Abilities)
+    context_window: int = 128_000
+    """Tokens of prompt and answer together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a request requires of whoever serves it."""
+
+    tools: bool = False
+    vision: bool = False
+    audio: bool = False
+    json: bool = False
+    logprobs: bool = False
+    prompt_tokens: int = 0
+    """A safe (high) estimate of the prompt's length in tokens."""
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRequest:
+    """Everything the decision may look at, read once from a request. Pure data, no I/O."""
+
+    model: str
+    conversation: Conversation
+    needs: Needs = field(default_factory=Needs)
+    effort: Effort | None = None
+    tier: Tier | None = None
+    """The tier asked for by header ``x-thalamus-route``."""
+    dial: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A backend and an effort; effort None leaves the backend's own default alone.
+
+    `tier` is the tier in which it serves, None for a backend that was asked for by name and is in no tier.
+    """
+
+    backend: str
+    effort: Effort | None = None
+    tier: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the explanation: which rule looked, what it saw and what it did."""
+
+    rule: str
+    saw: str
+    did: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one request: computed once, then logged, measured, sent, replayed, trained on."""
+
+    id: str
+    tier: Tier | None
+    targets: tuple[Target, ...]
+    reason: Reason
+    effort: Effort | None
+    effort_asked: Effort | None
+    difficulty: float | None
+    kind: Kind | None
+    threshold: float | None
+    dial: str
+    estimate: Estimate | None
+    steps: tuple[Step, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the decision as JSON-ready data, as ``POST /v1/route`` and the decision log show it."""
+        estimate = self.estimate
+        return {
+            "id": self.id,
+            "tier": self.tier and self.tier.value,
+            "reason": self.reason.value,
+            "targets": [
+                {
+                    "backend": target.backend,
+                    "effort": target.effort and target.effort.value,
+                    "tier": target.tier and target.tier.value,
+                }
+                for target in self.targets
+            ],
+            "effort": self.effort and self.effort.value,
+            "effort_asked": self.effort_asked and self.effort_asked.value,
+            "difficulty": self.difficulty,
+            "kind": self.kind and self.kind.value,
+            "threshold": self.threshold,
+            "dial": self.dial,
+            "model": estimate and estimate.model,
+            "p_fast": estimate and estimate.p_fast,
+            "p_deep": estimate and estimate.p_deep,
+            "kind_confidence": estimate and estimate.kind_confidence,
+            "thinking_tokens": estimate and estimate.thinking_tokens,
+            "steps": [{"rule": step.rule, "saw": step.saw, "did": step.did} for step in self.steps],
+        }
