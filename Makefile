@@ -10,7 +10,7 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format bench lock clean
+.PHONY: help serve install dev system test check format bench bench-litellm lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ format: dev  ## format and fix what can be fixed
 
 bench: dev  ## measure the gateway against the bare upstream
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
+	$(UV) venv --quiet .cache/bench-litellm
+	$(UV) pip install --quiet --python .cache/bench-litellm/bin/python 'litellm[proxy]>=1.106'
 
 lock: dev  ## resolve the dependencies again
 	$(LOCK) --all-extras --upgrade pyproject.toml --output-file requirements/dev.lock

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.prices import Price, Usage
-from router.types import Decision, Target
+from router.types import Decision, RouteRequest, Target
 
 
 class Outcome(StrEnum):
@@ -36,7 +36,10 @@ class Record:
     tenant: str = ""
     key: str = ""
     stream: bool = False
+    request: RouteRequest | None = None
     decision: Decision | None = None
+    cache: str = "bypass"
+    """What the cache did: ``hit-exact``, ``miss`` or ``bypass``."""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
     thinking: str = ""

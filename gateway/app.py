@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -15,18 +15,27 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from classifiers.bundle import BundleError, load_bundle
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import DifficultyModel
 from gateway.accounting import Accounts
 from gateway.auth import Keyring
+from gateway.cache.exact import ExactCache
+from gateway.cache.opening import Opened, open_store
+from gateway.cache.settings import CacheSettings, RedisSettings
+from gateway.cache.store import MemoryStore
 from gateway.endpoints import chat, completions, embeddings, health, models, route
 from gateway.errors import InternalError, MethodNotAllowed, NotFound, RequestError, ThalamusError
-from gateway.logs import log_request
+from gateway.exchange import Exchange, Handler
+from gateway.limits import Limits
+from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
+from gateway.reasoning import ReasoningOptions
 from gateway.rooms import Rooms
+from gateway.sessions import Sessions
 from gateway.settings import BackendSettings, Settings, SettingsError
 from gateway.upstream.base import Upstream
 from gateway.upstream.dialects import DialectError, Dialects, load_dialects
@@ -36,7 +45,11 @@ from gateway.upstream.pool import Backend
 from gateway.wire.openapi import add_components
 from router.engine import Engine
 from router.policy import Policy, TierTarget
+from router.routes import NamedRoute, compile_rule
 from router.types import Abilities, Candidate
+
+STATE_BYTES = 32 * 1024 * 1024
+"""Room for conversations and counters in the process, when there is no Redis."""
 
 _log = structlog.get_logger("thalamus")
 
@@ -49,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         version="0.1.0",
         lifespan=partial(_lifespan, settings),
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
     for endpoint in (chat, completions, embeddings, models, route, health):
         app.include_router(endpoint.routes)
@@ -61,6 +75,34 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+class HotPath:
+    """Takes the endpoints that carry the traffic past the framework, and leaves it everything else.
+
+    FastAPI's middlewares and dependency resolution cost 75 to 150 µs a request, a tenth of the budget, and do nothing
+    for an endpoint that reads its own body and answers its own errors. The same endpoints are registered in FastAPI
+    as well, for the OpenAPI document. See docs/decisions/0004.
+    """
+
+    _ENDPOINTS: Mapping[str, tuple[str, Handler]] = {
+        "/v1/chat/completions": ("chat", chat.serve_chat),
+        "/v1/completions": ("completions", completions.serve_completion),
+        "/v1/embeddings": ("embeddings", embeddings.serve_embedding),
+        "/v1/route": ("route", route.serve_route),
+    }
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        endpoint = self._ENDPOINTS.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._app
+        await Exchange(Request(scope, receive), *endpoint)(scope, receive, send)
+
+
 class Builder:
     """Builds rooms from configurations, one after the other, and closes at the end all that they opened."""
 
@@ -68,6 +110,8 @@ class Builder:
         self._session = session
         self._closing = closing
         self._metrics = Metrics()
+        self._memory = MemoryStore(STATE_BYTES)
+        self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
         """Build what a configuration describes; backends that did not change are taken over, calls and all.
@@ -86,13 +130,17 @@ class Builder:
                 backends[name] = old
             else:
                 backends[name] = await self._open_backend(name, backend_settings, dialects)
+        opened = await self._open_store(settings.cache, settings.redis)
+        # Without Redis, answers must not push conversations and counters out of the process's memory.
+        state = opened.store if opened.redis else self._memory
+        limits = Limits(settings.limits, state)
         model = open_model(settings.routing.bundle)
         self._metrics.show_model(model.name)
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
-            writers=(self._metrics.record_request, log_request),
+            writers=(self._metrics.record_request, request_logger(settings.telemetry)),
         )
         return Rooms(
             settings=settings,
@@ -101,7 +149,22 @@ class Builder:
             backends=backends,
             accounts=accounts,
             metrics=self._metrics,
+            sessions=Sessions(state, settings.routing.session_ttl_s),
+            limits=limits,
+            cache=self._open_cache(settings.cache, opened),
         )
+
+    async def _open_store(self, cache: CacheSettings, redis: RedisSettings) -> Opened:
+        """Open the store that is asked for, once per configuration of it."""
+        if (cache, redis) not in self._stores:
+            opening = open_store(cache, redis, on_event=self._metrics.record_cache)
+            self._stores[cache, redis] = await self._closing.enter_async_context(opening)
+        return self._stores[cache, redis]
+
+    def _open_cache(self, settings: CacheSettings, opened: Opened) -> ExactCache | None:
+        if settings.mode == "off":
+            return None
+        return ExactCache(opened.store, settings, on_event=self._metrics.record_cache)
 
     async def _open_backend(self, name: str, settings: BackendSettings, dialects: Dialects) -> Backend:
         upstream = self._upstream(name, settings)
@@ -109,12 +172,14 @@ class Builder:
         self._closing.push_async_callback(upstream.close)
         family = settings.family or dialects.guess_family(settings.model)
         host = settings.host or (dialects.guess_host(str(settings.url)) if settings.url else None)
+        dialect = dialects.find(family, host)
         limit = settings.max_concurrency
         return Backend(
             name=name,
             settings=settings,
             upstream=upstream,
-            dialect=dialects.find(family, host),
+            dialect=dialect,
+            reasoning=ReasoningOptions.of_dialect(dialect),
             slots=None if limit is None else asyncio.Semaphore(limit),
         )
 
@@ -148,6 +213,12 @@ def read_policy(settings: Settings) -> Policy:
         aliases=settings.aliases,
         dial=settings.routing.dial,
         thresholds={str(notch): bound for notch, bound in settings.routing.thresholds.items()},
+        min_gain=settings.routing.min_gain,
+        routes=tuple(
+            NamedRoute(name, compile_rule(route.when), route.tier, route.effort, route.dial)
+            for name, route in settings.routing.routes.items()
+        ),
+        at_limit=settings.routing.at_limit,
     )
 
 

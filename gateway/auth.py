@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gateway.errors import AuthenticationFailed, PermissionRefused
 from gateway.settings import KeySettings
+from router.types import Bounds
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,7 @@ class Caller:
     name: str
     tenant: str
     models: frozenset[str] | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
     def check_may_ask_for(self, model: str) -> None:
         """Raise PermissionRefused unless this caller may ask for the model name."""
@@ -47,7 +52,8 @@ class Keyring:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise AuthenticationFailed("No API key was given. Send it as 'Authorization: Bearer KEY'.")
-        digest = hashlib.sha256(token.strip().encode(errors="replace")).hexdigest()
+        # Headers are decoded as Latin-1; encoding them so again gives the bytes that the client sent.
+        digest = hashlib.sha256(token.strip().encode("latin-1", "replace")).hexdigest()
         found = None
         # Every digest is compared, in constant time, so that timing tells nothing about the keys.
         for known, caller in self._callers.items():
@@ -67,4 +73,9 @@ def _digest(key: KeySettings) -> str:
 
 
 def _caller(key: KeySettings) -> Caller:
-    return Caller(key.name, key.tenant, None if key.models is None else frozenset(key.models))
+    bounds = Bounds(_set(key.tiers), _set(key.dials))
+    return Caller(key.name, key.tenant, _set(key.models), bounds)
+
+
+def _set(listed: Iterable[T] | None) -> frozenset[T] | None:
+    return None if listed is None else frozenset(listed)

@@ -8,9 +8,11 @@ ThalamusError
 │   ├── UnknownModel            404  no tier, backend or alias has that name
 │   ├── NotFound                404  no such path
 │   ├── MethodNotAllowed        405
-│   └── BodyTooLarge            413
+│   ├── BodyTooLarge            413
+│   └── BodyTimeout             408  the body did not arrive in time
 ├── AuthenticationFailed        401
 ├── PermissionRefused           403
+├── LimitReached                429  the key's limit for the tier is reached and nobody stands in
 ├── NoTarget                    400  no configured backend can do what the request needs
 ├── UpstreamError               502  a backend did not deliver
 │   ├── UpstreamRefused          =   the backend refused the request itself: its 4xx is passed on
@@ -108,6 +110,13 @@ class BodyTooLarge(RequestError):
     code = "request_too_large"
 
 
+class BodyTimeout(RequestError):
+    """The body was not complete within `server.body_timeout_s`."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "request_timeout"
+
+
 class AuthenticationFailed(ThalamusError):
     """No key, or none that is known."""
 
@@ -123,6 +132,15 @@ class PermissionRefused(ThalamusError):
     status = HTTPStatus.FORBIDDEN
     type = "permission_error"
     code = "permission_denied"
+    log_level = "info"
+
+
+class LimitReached(ThalamusError):
+    """The key's limit is reached, and the policy names nobody to stand in."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "rate_limit_error"
+    code = "limit_reached"
     log_level = "info"
 
 

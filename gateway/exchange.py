@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 import structlog
@@ -18,40 +19,48 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.accounting import Outcome, Record
 from gateway.auth import Caller
-from gateway.errors import BodyTooLarge, InternalError, ThalamusError
+from gateway.errors import BodyTimeout, BodyTooLarge, InternalError, ThalamusError
 from gateway.rooms import Rooms
+from gateway.settings import ServerSettings
 from gateway.streaming import error_frame
+from router.types import Session
 
 _log = structlog.get_logger("thalamus")
 
 
+@dataclass(slots=True)
 class Reply:
-    """A whole answer: status, headers, body."""
+    """A whole answer. `after` runs once the client has its last byte."""
 
-    def __init__(self, body: bytes, headers: Mapping[str, str], status: int = HTTPStatus.OK) -> None:
-        self.body = body
-        self.headers = headers
-        self.status = status
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = HTTPStatus.OK
+    after: Callable[[], Awaitable[None]] | None = None
 
 
+@dataclass(slots=True)
 class StreamReply:
     """An answer that arrives in pieces. The first piece is there; `rest` is closed by whoever sends it."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> None:
-        self.first = first
-        self.rest = rest
-        self.headers = headers
+    first: bytes
+    rest: AsyncGenerator[bytes, None]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    after: Callable[[], Awaitable[None]] | None = None
 
 
+@dataclass(slots=True)
 class Call:
-    """One request being served: what a handler may see and fill in."""
+    """One request being served: what a handler may see and fill in.
 
-    def __init__(self, rooms: Rooms, headers: Mapping[str, str], caller: Caller, record: Record, body: bytes) -> None:
-        self.rooms = rooms
-        self.headers = headers
-        self.caller = caller
-        self.record = record
-        self.body = body
+    `remember`, once set, keeps what the conversation's next request should know of the backend that answered.
+    """
+
+    rooms: Rooms
+    headers: Mapping[str, str]
+    caller: Caller
+    record: Record
+    body: bytes
+    remember: Callable[[Session], Awaitable[None]] | None = None
 
 
 Handler = Callable[[Call], Awaitable[Reply | StreamReply]]
@@ -86,11 +95,13 @@ class Exchange(Response):
         finally:
             rooms.metrics.in_flight.dec()
             rooms.accounts.close(record)
+            if rooms.limits:
+                await rooms.limits.count(record)
 
     async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> None:
         try:
             caller = self._identify()
-            body = await read_body(self._request, receive, self._rooms.settings.server.max_body_bytes)
+            body = await read_body(self._request, receive, self._rooms.settings.server)
         except ThalamusError as error:
             await self._send_error(error, send)
             return
@@ -128,12 +139,23 @@ class Exchange(Response):
                 await self._send_stream(reply, send)
             else:
                 await self._send(reply, send)
+            await self._remember(call, reply)
         except ThalamusError as error:
             await self._send_error(error, send)
         except Exception:  # noqa: BLE001
             # The edge: a defect must not leave a client without an answer, nor the log without a traceback.
             _log.exception("defect", endpoint=self._record.endpoint)
             await self._send_error(InternalError(), send)
+
+    async def _remember(self, call: Call, reply: Reply | StreamReply) -> None:
+        """Keep what later requests may use: the answer, the conversation's state, what was used of a limit."""
+        record = call.record
+        if reply.after is not None:
+            await reply.after()
+        session = record.decision.session if record.decision else None
+        if call.remember is not None and session is not None and record.target is not None:
+            tier = record.target.tier or session.tier
+            await call.remember(replace(session, tier=tier, backend=record.target.backend))
 
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = {"content-type": "application/json", **reply.headers, "content-length": str(len(reply.body))}
@@ -149,7 +171,8 @@ class Exchange(Response):
         }
         async with aclosing(reply.rest) as rest:
             await self._start(HTTPStatus.OK, headers, send)
-            await send({"type": "http.response.body", "body": reply.first, "more_body": True})
+            if reply.first:
+                await send({"type": "http.response.body", "body": reply.first, "more_body": True})
             async for piece in rest:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -175,16 +198,25 @@ class ClientLeft(Exception):
     """The client closed the connection before its answer was complete."""
 
 
-async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
+async def read_body(request: Request, receive: Receive, server: ServerSettings) -> bytes:
     """Read a request's body.
 
     Raises:
-        BodyTooLarge: it is longer than `limit` bytes; what follows is not read.
+        BodyTooLarge: it is longer than allowed; what follows is not read.
+        BodyTimeout: it was not complete in time.
         ClientLeft: the client was gone before the body was complete.
     """
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+    if announced.isdigit() and int(announced) > server.max_body_bytes:
+        raise _too_large(server.max_body_bytes)
+    try:
+        async with asyncio.timeout(server.body_timeout_s):
+            return await _read_chunks(receive, server.max_body_bytes)
+    except TimeoutError:
+        raise BodyTimeout(f"The body was not complete within {server.body_timeout_s:g} seconds.") from None
+
+
+async def _read_chunks(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:

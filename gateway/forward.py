@@ -1,4 +1,4 @@
-"""From a decision to an answer: the backends are asked in the decision's order until one begins to answer.
+"""From a decision to an answer: the cache is asked, then the backends in the decision's order until one answers.
 
 Whoever fails before its first byte is routed around, and the failures are told in ``x-thalamus-attempts``; after the
 first byte nobody else is asked, so that no token is ever sent twice.
@@ -9,12 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import msgspec
+
 from gateway.accounting import Attempt, Record
+from gateway.cache.answer import Answer as KeptAnswer
+from gateway.cache.exact import Plan
+from gateway.cache.key import NotCanonical, cache_key
+from gateway.cache.replay import Recorder, paced
+from gateway.cache.replay import replay as replay_kept
 from gateway.errors import UpstreamError, UpstreamFailed
 from gateway.exchange import Call, Reply, StreamReply
+from gateway.reasoning import FrameRewriter, rewrite_answer
 from gateway.streaming import Relay
 from gateway.upstream.base import Answer
 from gateway.upstream.pool import Backend
@@ -26,6 +34,9 @@ T = TypeVar("T")
 PASSED_ON_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version", "openai-organization")
 """Headers of a backend's answer that clients may rely on; all others stay behind."""
 
+CACHE_HEADER = "x-thalamus-cache"
+_OPT_IN = {"on": True, "off": False}
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -36,32 +47,43 @@ class Outgoing:
     """Effort asked and applied, for the response header."""
 
 
-Prepare = Callable[[Backend, Target], Outgoing]
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is to be fetched, whoever answers.
+
+    Attributes:
+        path: of the endpoint below the backend's base URL, such as ``chat/completions``.
+        fields: the client's request, field by field, for the cache.
+        prepare: writes the request for one backend.
+        stream: whether the answer is streamed.
+        usage_asked: whether the client wants the usage in its stream.
+        choices: how many answers it wants; 0 where answers have no reasoning to normalise.
+    """
+
+    path: str
+    fields: Mapping[str, msgspec.Raw]
+    prepare: Callable[[Backend, Target], Outgoing]
+    stream: bool = False
+    usage_asked: bool = False
+    choices: int = 0
 
 
-async def forward(
-    call: Call, decision: Decision, prepare: Prepare, *, path: str, stream: bool, usage_asked: bool
-) -> Reply | StreamReply:
-    """Ask the decision's targets in turn and give the first answer.
+async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply:
+    """Give the answer: a kept one, or the first that a target of the decision gives.
 
     Raises:
         UpstreamError: the last one's failure, when none answered; or at once, when a backend refused the request.
     """
-    record = call.record
-    record.stream = stream
+    call.record.stream = errand.stream
+    keeping = _plan_keeping(call, decision, errand)
+    if keeping is not None and (kept := await keeping.find(call, decision, errand)):
+        return kept
     for number, target in enumerate(decision.targets, start=1):
-        backend = call.rooms.backends[target.backend]
-        record.target = target
         try:
-            outgoing = prepare(backend, target)
-            record.thinking = outgoing.thinking
-            answer = await _timed(record, backend.open(path, outgoing.body))
-            if stream:
-                return await _begin_stream(call, decision, backend, answer, usage_asked)
-            return await _read_whole(call, decision, backend, answer)
+            return await _ask(call, decision, target, errand, keeping)
         except UpstreamError as error:
-            record.attempts.append(Attempt(target.backend, error.code))
-            error.headers |= decision_headers(decision, record)
+            call.record.attempts.append(Attempt(target.backend, error.code))
+            error.headers |= decision_headers(decision, call.record)
             if not error.retryable or number == len(decision.targets):
                 raise
     raise AssertionError("a decision has at least one target")
@@ -70,12 +92,12 @@ async def forward(
 def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
     """Say who answers and why."""
     target = record.target or decision.targets[0]
-    failed = [attempt for attempt in record.attempts if attempt.error]
+    failed = any(attempt.error for attempt in record.attempts)
     headers = {
         "x-thalamus-decision-id": decision.id,
         "x-thalamus-backend": target.backend,
         "x-thalamus-reason": "fallback" if failed and target != decision.targets[0] else decision.reason.value,
-        "x-thalamus-cache": "bypass",
+        CACHE_HEADER: record.cache,
     }
     if target.tier is not None:
         headers["x-thalamus-tier"] = target.tier.value
@@ -85,6 +107,8 @@ def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
         headers["x-thalamus-difficulty"] = f"{decision.difficulty:.3f}"
     if record.thinking:
         headers["x-thalamus-thinking"] = record.thinking
+    if decision.resets_in_s is not None:
+        headers["x-thalamus-limit-reset"] = f"{decision.resets_in_s:.0f}"
     if failed:
         headers["x-thalamus-attempts"] = ", ".join(
             f"{attempt.backend}={attempt.error or 'ok'}" for attempt in record.attempts
@@ -92,9 +116,86 @@ def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
     return headers
 
 
-async def _read_whole(call: Call, decision: Decision, backend: Backend, answer: Answer) -> Reply:
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """What the cache may do for one request."""
+
+    key: str
+    plan: Plan
+
+    async def find(self, call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply | None:
+        """Give the kept answer as a reply, if there is one."""
+        cache, record = call.rooms.cache, call.record
+        hit = await cache.lookup(self.key, self.plan) if cache else None
+        if hit is None:
+            record.cache = "miss"
+            return None
+        record.cache, record.target = "hit-exact", decision.targets[0]
+        headers = decision_headers(decision, record) | {"age": f"{hit.age_s:.0f}"}
+        if not errand.stream:
+            return Reply(hit.answer.body, headers)
+        frames = replay_kept(hit.answer, usage_asked=errand.usage_asked)
+        record.first_token_s = record.since_start()
+        return StreamReply(b"", paced(frames, call.rooms.settings.cache.replay_pace), headers)
+
+    async def keep(self, call: Call, answer: KeptAnswer) -> None:
+        """Offer an answer to the cache."""
+        if call.rooms.cache is not None:
+            await call.rooms.cache.offer(self.key, answer, self.plan)
+
+
+def _plan_keeping(call: Call, decision: Decision, errand: Errand) -> _Keeping | None:
+    """Decide whether the cache takes part, and name the request in it."""
+    cache = call.rooms.cache
+    if cache is None:
+        return None
+    fields = {
+        name: msgspec.json.decode(errand.fields[name]) for name in ("temperature", "seed") if name in errand.fields
+    }
+    endpoint = f"/v1/{errand.path}"
+    plan = cache.plan(
+        endpoint,
+        fields,
+        cache_control=call.headers.get("cache-control"),
+        opted_in=_OPT_IN.get(call.headers.get(CACHE_HEADER, "")),
+    )
+    if not (plan.read or plan.write):
+        return None
+    first = decision.targets[0]
+    model = call.rooms.backends[first.backend].settings.model
+    try:
+        key = cache_key(call.caller.tenant, endpoint, f"{first.backend}/{model}", first.effort, errand.fields)
+    except NotCanonical:
+        return None
+    return _Keeping(key, plan)
+
+
+async def _ask(
+    call: Call, decision: Decision, target: Target, errand: Errand, keeping: _Keeping | None
+) -> Reply | StreamReply:
+    """Ask one target."""
+    record = call.record
+    record.target = target
+    backend = call.rooms.backends[target.backend]
+    outgoing = errand.prepare(backend, target)
+    record.thinking = outgoing.thinking
+    if target != decision.targets[0]:
+        keeping = None  # kept under the first target's name, it would pass for that one's answer
+    answer = await _timed(record, backend.open(errand.path, outgoing.body))
+    if errand.stream:
+        reply: Reply | StreamReply = await _begin_stream(call, backend, answer, errand, keeping)
+    else:
+        reply = await _read_whole(call, backend, answer, errand, keeping)
+    record.attempts.append(Attempt(target.backend, None))
+    reply.headers = decision_headers(decision, record) | _passed_on(answer.headers)
+    return reply
+
+
+async def _read_whole(call: Call, backend: Backend, answer: Answer, errand: Errand, keeping: _Keeping | None) -> Reply:
     try:
         body = await _timed(call.record, answer.read())
+        if errand.choices:
+            body = rewrite_answer(body, backend.reasoning)
         call.record.usage = usage_of(body)
     except ValueError:
         raise UpstreamFailed(
@@ -102,16 +203,19 @@ async def _read_whole(call: Call, decision: Decision, backend: Backend, answer: 
         ) from None
     finally:
         await answer.close()
-    call.record.attempts.append(Attempt(backend.name, None))
-    return Reply(body, decision_headers(decision, call.record) | _passed_on(answer.headers))
+    if keeping is None:
+        return Reply(body)
+    return Reply(body, after=lambda: keeping.keep(call, KeptAnswer(200, "application/json", body)))
 
 
 async def _begin_stream(
-    call: Call, decision: Decision, backend: Backend, answer: Answer, usage_asked: bool
+    call: Call, backend: Backend, answer: Answer, errand: Errand, keeping: _Keeping | None
 ) -> StreamReply:
     """Wait for the first piece: until it is here, another backend may still be asked."""
-    relay = Relay(backend.name, usage_asked=usage_asked)
-    pieces = _relay(call.record, relay, answer)
+    rewriter = FrameRewriter(backend.reasoning, choices=errand.choices) if errand.choices else None
+    relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewriter)
+    recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if keeping else None
+    pieces = _relay(call.record, relay, answer, rewriter, recorder)
     try:
         _check_is_event_stream(answer, backend)
         first = await anext(pieces, b"")
@@ -119,8 +223,12 @@ async def _begin_stream(
         await pieces.aclose()
         await answer.close()
         raise
-    call.record.attempts.append(Attempt(backend.name, None))
-    return StreamReply(first, pieces, decision_headers(decision, call.record) | _passed_on(answer.headers))
+
+    async def keep() -> None:
+        if keeping is not None and recorder is not None and (recorded := recorder.answer()):
+            await keeping.keep(call, recorded)
+
+    return StreamReply(first, pieces, after=keep if keeping else None)
 
 
 def _check_is_event_stream(answer: Answer, backend: Backend) -> None:
@@ -128,7 +236,9 @@ def _check_is_event_stream(answer: Answer, backend: Backend) -> None:
         raise UpstreamFailed(f"Backend '{backend.name}' did not answer with an event stream.", backend=backend.name)
 
 
-async def _relay(record: Record, relay: Relay, answer: Answer) -> AsyncGenerator[bytes, None]:
+async def _relay(
+    record: Record, relay: Relay, answer: Answer, rewriter: FrameRewriter | None, recorder: Recorder | None
+) -> AsyncGenerator[bytes, None]:
     """Yield what can be sent on, as it arrives; close the backend's answer at the end, whatever the end is."""
     clock = time.perf_counter
     waiting = clock()
@@ -136,6 +246,8 @@ async def _relay(record: Record, relay: Relay, answer: Answer) -> AsyncGenerator
         async with aclosing(answer.chunks()) as chunks:
             async for chunk in chunks:
                 record.upstream_s += clock() - waiting
+                if recorder is not None:
+                    recorder.feed(chunk)
                 piece = relay.feed(chunk)
                 if relay.output_seen and record.first_token_s is None:
                     record.first_token_s = record.since_start()
@@ -148,6 +260,8 @@ async def _relay(record: Record, relay: Relay, answer: Answer) -> AsyncGenerator
             yield last
     finally:
         record.usage = relay.usage
+        if record.usage is not None and rewriter is not None and not record.usage.reasoning:
+            record.usage = replace(record.usage, reasoning=rewriter.reasoning_tokens)
         await answer.close()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ from gateway.settings import TelemetrySettings
 
 def configure_logs(telemetry: TelemetrySettings) -> None:
     """Send structlog's lines to standard error: for a person on a terminal, else as JSON lines."""
-    for_person = telemetry.log_format == "console" or (telemetry.log_format == "auto" and sys.stderr.isatty())
+    for_person = _is_for_person(telemetry)
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -38,8 +40,29 @@ def configure_logs(telemetry: TelemetrySettings) -> None:
     )
 
 
-def log_request(record: Record) -> None:
-    """Write one request's line."""
+def request_logger(telemetry: TelemetrySettings) -> Callable[[Record], None]:
+    """Give what writes one line per request: JSON goes out in one piece, a person's line through structlog."""
+    if telemetry.log_level not in ("debug", "info"):
+        return _write_nothing
+    return _write_for_person if _is_for_person(telemetry) else _write_json
+
+
+def _write_nothing(_record: Record) -> None:
+    """Lines of requests are of level info."""
+
+
+def _write_for_person(record: Record) -> None:
+    _log.info("request", **_line(record))
+
+
+def _write_json(record: Record) -> None:
+    timestamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = {"timestamp": timestamp, "level": "info", "event": "request", **_line(record)}
+    sys.stderr.buffer.write(_encoder.encode(line) + b"\n")
+    sys.stderr.buffer.flush()
+
+
+def _line(record: Record) -> dict[str, Any]:
     decision, target, usage = record.decision, record.target, record.usage
     line: dict[str, Any] = {
         "endpoint": record.endpoint,
@@ -48,29 +71,35 @@ def log_request(record: Record) -> None:
         "tenant": record.tenant,
         "key": record.key,
         "ms": round(record.total_s * 1e3, 2),
-        "upstream_ms": round(record.upstream_s * 1e3, 2),
+        "gateway_ms": round(record.gateway_s * 1e3, 2),
     }
     if record.error:
         line["error"] = record.error
     if decision is not None:
-        line |= {
-            "decision": decision.id,
-            "reason": decision.reason.value,
-            "difficulty": decision.difficulty and round(decision.difficulty, 3),
-        }
+        line["decision"] = decision.id
+        line["reason"] = decision.reason.value
+        line["difficulty"] = decision.difficulty and round(decision.difficulty, 3)
     if target is not None:
-        line |= {"tier": target.tier, "backend": target.backend, "thinking": record.thinking}
+        line["tier"] = target.tier
+        line["backend"] = target.backend
+        line["thinking"] = record.thinking
+        line["cache"] = record.cache
     if len(record.attempts) > 1:
         line["attempts"] = [f"{attempt.backend}:{attempt.error or 'ok'}" for attempt in record.attempts]
     if record.first_token_s is not None:
         line["first_token_ms"] = round(record.first_token_s * 1e3, 2)
     if usage is not None:
         line |= {"tokens_in": usage.input, "tokens_out": usage.output, "cost": record.cost, "saved": record.saved}
-    _log.info("request", **line)
+    return line
+
+
+def _is_for_person(telemetry: TelemetrySettings) -> bool:
+    return telemetry.log_format == "console" or (telemetry.log_format == "auto" and sys.stderr.isatty())
 
 
 def _to_json(value: Any, **_: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=str)
 
 
+_encoder = msgspec.json.Encoder(enc_hook=str)
 _log = structlog.get_logger("thalamus")

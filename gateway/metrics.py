@@ -5,6 +5,8 @@ Labels take values from closed sets or from the configuration, never from a call
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -15,6 +17,15 @@ from prometheus_client import (
 )
 
 from gateway.accounting import Record
+from gateway.cache.events import (
+    AnswerLookedUp,
+    AnswerOffered,
+    BreakerChanged,
+    CacheEvent,
+    Evicted,
+    NearLookedUp,
+    RedisCalled,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series per counter that nobody reads
@@ -28,6 +39,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         self._requests = Counter(
             "thalamus_requests",
             "Requests by how they ended",
@@ -93,7 +105,34 @@ class Metrics:
         self._model = Gauge(
             "thalamus_difficulty_model_info", "The difficulty model in use", ("model",), registry=registry
         )
+        self._cache = Counter(
+            "thalamus_cache_events", "What the cache and Redis did", ("event", "outcome"), registry=registry
+        )
+        self._redis_seconds = Histogram(
+            "thalamus_redis_seconds", "Time of calls to Redis", ("operation",), buckets=_OVERHEAD, registry=registry
+        )
+        self._breaker = Gauge(
+            "thalamus_redis_breaker", "1 for the state of the breaker before Redis", ("state",), registry=registry
+        )
         self._reloads = Counter("thalamus_settings_reloads", "Configuration reloads", ("result",), registry=registry)
+
+    def record_cache(self, event: CacheEvent) -> None:
+        """Count what the cache or Redis did."""
+        match event:
+            case RedisCalled(operation, outcome, seconds):
+                self._cache.labels("redis", outcome).inc()
+                self._redis_seconds.labels(operation).observe(seconds)
+            case BreakerChanged(state):
+                self._breaker.clear()
+                self._breaker.labels(state).set(1)
+            case AnswerLookedUp(outcome):
+                self._cache.labels("lookup", outcome).inc()
+            case AnswerOffered(outcome):
+                self._cache.labels("offer", outcome).inc()
+            case NearLookedUp(hit):
+                self._cache.labels("first-level", "hit" if hit else "miss").inc()
+            case Evicted(reason):
+                self._cache.labels("eviction", reason).inc()
 
     def show_model(self, name: str) -> None:
         """Say which difficulty model decides from now on."""
@@ -109,19 +148,20 @@ class Metrics:
         target, decision = record.target, record.decision
         backend = target.backend if target else ""
         tier = target.tier.value if target and target.tier else ""
-        self._requests.labels(record.endpoint, tier, backend, record.outcome.value, record.error or "").inc()
-        self._total.labels(record.endpoint, tier).observe(record.total_s)
-        self._overhead.labels(record.endpoint).observe(record.gateway_s)
+        child = self._child
+        child(self._requests, record.endpoint, tier, backend, record.outcome.value, record.error or "").inc()
+        child(self._total, record.endpoint, tier).observe(record.total_s)
+        child(self._overhead, record.endpoint).observe(record.gateway_s)
         for attempt in record.attempts:
-            self._attempts.labels(attempt.backend, attempt.error or "").inc()
-        if target is not None:
-            self._upstream.labels(backend).observe(record.upstream_s)
+            child(self._attempts, attempt.backend, attempt.error or "").inc()
+        if record.attempts:
+            child(self._upstream, backend).observe(record.upstream_s)
         if record.first_token_s is not None:
-            self._first_token.labels(tier, backend).observe(record.first_token_s)
+            child(self._first_token, tier, backend).observe(record.first_token_s)
         if decision is not None:
             kind, effort = decision.kind, decision.effort
             decided = decision.tier.value if decision.tier else ""
-            self._decisions.labels(decided, decision.reason.value, kind or "", effort or "").inc()
+            child(self._decisions, decided, decision.reason.value, kind or "", effort or "").inc()
             self._decision_time.observe(record.decision_s)
             if decision.difficulty is not None:
                 self._difficulty.observe(decision.difficulty)
@@ -131,14 +171,23 @@ class Metrics:
         usage = record.usage
         if usage is None:
             return
-        for sort in ("input", "output", "cached", "reasoning"):
-            tokens = getattr(usage, sort)
+        amounts = (("input", usage.input), ("output", usage.output))
+        details = (("cached", usage.cached), ("reasoning", usage.reasoning))
+        for sort, tokens in (*amounts, *details):
             if tokens:
-                self._tokens.labels(backend, sort).inc(tokens)
+                self._child(self._tokens, backend, sort).inc(tokens)
         if record.cost is not None:
-            self._cost.labels(backend).inc(record.cost)
+            self._child(self._cost, backend).inc(record.cost)
         if record.saved is not None:
             (self._saved if record.saved >= 0 else self._overspent).inc(abs(record.saved))
+
+    def _child(self, metric: Any, *labels: str) -> Any:
+        """Give a metric's series for some labels, found once: prometheus-client locks and copies at every look."""
+        key = (metric, labels)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = metric.labels(*labels)
+        return found
 
     def render(self) -> bytes:
         """Write all metrics in Prometheus' text format."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
-from watchfiles import awatch
 
 from gateway.app import Builder
 from gateway.rooms import Rooms
 from gateway.settings import SettingsError, SettingsSource
+
+LOOK_EVERY_S = 1.0
 
 _log = structlog.get_logger("thalamus")
 
@@ -49,17 +50,29 @@ class Reloader:
     async def watch(self) -> None:
         """Reload whenever the file's content changes, until cancelled.
 
-        The folder is watched, since editors and Kubernetes replace a file rather than write to it.
+        The file is looked at once a second: cheap, and right for whatever replaces it (an editor, a Kubernetes
+        ConfigMap behind two links), which notifications of the file system are not.
         """
         path = self._source.path
         if path is None:
             return
-        content = _read(path)
-        async for _ in awatch(path.parent, recursive=False):
-            changed = _read(path)
+        content, stamp = _read(path), _stamp(path)
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if (seen := _stamp(path)) == stamp:
+                continue
+            stamp, changed = seen, _read(path)
             if changed is not None and changed != content:
                 content = changed
                 await self.reload()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(path: Path) -> bytes | None:

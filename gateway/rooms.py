@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from gateway.accounting import Accounts
 from gateway.auth import Keyring
+from gateway.cache.exact import ExactCache
+from gateway.limits import Limits
 from gateway.metrics import Metrics
+from gateway.sessions import Sessions
 from gateway.settings import Settings
 from gateway.upstream.pool import Backend
 from router.engine import Engine
@@ -23,3 +26,6 @@ class Rooms:
     backends: Mapping[str, Backend]
     accounts: Accounts
     metrics: Metrics
+    sessions: Sessions
+    limits: Limits
+    cache: ExactCache | None

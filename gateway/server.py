@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,13 +15,17 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
-from gateway.app import create_app
+from gateway.app import HotPath, create_app
 from gateway.logs import configure_logs
 from gateway.reload import Reloader
 from gateway.settings import Settings, SettingsError, SettingsSource, TargetSettings
 
 KEEPALIVE_S = 75
 """Idle client connections are kept this long: longer than the usual load balancer keeps its own (60 s)."""
+
+
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Allocations between collections. Requests leave few cycles behind, so that young objects die without any."""
 
 
 class Server(uvicorn.Server):
@@ -56,13 +61,14 @@ def serve(source: SettingsSource) -> None:
     app = create_app(settings)
     listener = _listen(settings)
     config = uvicorn.Config(
-        app,
+        HotPath(app),
         loop="uvloop",
         http="httptools",
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEPALIVE_S,
         timeout_graceful_shutdown=int(settings.server.drain_s),
     )
@@ -101,9 +107,17 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _calm_garbage_collector() -> None:
+    """Spare what was built at the start from collection, and collect less often: a quarter of a request's CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 async def _announce(server: Server, settings: Settings, listener: socket.socket) -> None:
     while not server.started:  # noqa: ASYNC110  uvicorn offers no event to wait for
         await asyncio.sleep(0.01)
+    _calm_garbage_collector()
     host, port = listener.getsockname()[:2]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
     print_banner(settings, f"http://{shown}:{port}")

@@ -7,7 +7,7 @@ the exceptions are the usage frame that the caller did not ask for and whatever 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -23,10 +23,20 @@ _DONE_MARK = b"[DONE]"
 _NO_ERROR = (b"", b"null")
 _BOUNDARY = re.compile(rb"\r?\n\r?\n")
 _USAGE_NULL = re.compile(rb',\s*"usage":\s*null')
+_FINISHED = re.compile(rb'"finish_reason":\s*"')
 _OUTPUT = re.compile(rb'"(?:content|reasoning_content|reasoning|text|refusal|arguments|name)":\s*"[^"]')
 
-Rewrite = Callable[[bytes], bytes]
-"""Takes one complete frame and gives what to send in its place, possibly nothing."""
+
+class Rewrite(Protocol):
+    """Changes frames on their way, and may hold some of their text back for a while."""
+
+    def __call__(self, frame: bytes) -> bytes:
+        """Give what to send in place of one complete frame, possibly nothing."""
+        ...
+
+    def flush(self) -> bytes:
+        """Give what is still held back when the stream ends, as a frame; empty if nothing is."""
+        ...
 
 
 class _Frame(msgspec.Struct):
@@ -94,7 +104,10 @@ class Relay:
         if not self._finish_seen:
             raise self._broken("broke off in the middle of its answer")
         self.done = True
-        return last + DONE
+        return last + self._end()
+
+    def _end(self) -> bytes:
+        return (self._rewrite.flush() if self._rewrite is not None else b"") + DONE
 
     def _pass_all(self, frames: list[bytes]) -> bytes:
         """Pass several frames. What came before a spoilt one is still sent; the failure is raised by `finish`."""
@@ -115,7 +128,7 @@ class Relay:
             self._check_is_text(frame)
         if not self.output_seen and _OUTPUT.search(frame):
             self.output_seen = True
-        if b'"finish_reason":' in frame and b'"finish_reason":null' not in frame.replace(b" ", b""):
+        if not self._finish_seen and _FINISHED.search(frame):
             self._finish_seen = True
         whole = frame.startswith(b"data: {") and frame.endswith((b"}\n\n", b"}\r\n\r\n"))
         if not whole or b'"error"' in frame:
@@ -131,7 +144,7 @@ class Relay:
             return frame
         if data == _DONE_MARK:
             self.done = True
-            return DONE
+            return self._end()
         try:
             read = _frames.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -144,6 +157,9 @@ class Relay:
 
     def _take_usage(self, frame: bytes) -> bytes:
         """Keep the usage that a frame carries; drop it from the frame if the caller did not ask for it."""
+        without = _USAGE_NULL.sub(b"", frame)  # quotes inside strings are escaped, so that only a field can match
+        if b'"usage"' not in without:
+            return frame if self._usage_asked else without
         data = event_data(frame)
         try:
             read = _frames.decode(data or b"")
@@ -153,9 +169,6 @@ class Relay:
             self.usage = read_usage(read.usage)
             if not self._usage_asked and not read.choices:
                 return b""
-        elif not self._usage_asked:
-            # Quotes inside JSON strings are escaped, so that this can only match a field.
-            return _USAGE_NULL.sub(b"", frame)
         return frame
 
     def _check_is_text(self, frame: bytes) -> None:
@@ -170,6 +183,9 @@ class Relay:
 
 def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
     """Cut bytes into complete frames, each with the blank line that ends it, and the rest."""
+    if b"\r" not in data:
+        *whole, rest = data.split(b"\n\n")
+        return [frame + b"\n\n" for frame in whole], rest
     frames, start = [], 0
     for boundary in _BOUNDARY.finditer(data):
         frames.append(data[start : boundary.end()])

@@ -1,19 +1,24 @@
-"""The decision, in pure code: filter who can, judge who should, pick, and say why.
+"""The decision, in pure code: read the signals, ask the rules in order of precedence, list who can, say why.
 
-Rules are asked in order of precedence and the first that has an opinion decides: the client's explicit model, tier
-or effort; then the words of the prompt; then difficulty against the dial. Abilities overrule the tier afterwards: a
-target that cannot serve the request is never chosen.
+The order is: the client's explicit model, tier or effort → the key's bounds → named routes → explicit intent → tool
+loops → expected gain against the dial → limits and load. Abilities bind all of them: a target that cannot serve the
+request is never chosen. Every rule leaves a `Step`, so that the decision explains itself.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from classifiers.types import DifficultyModel, Estimate
+from classifiers.types import DifficultyModel
+from router.conversation import switch_margin
 from router.policy import AUTO, Policy, TierTarget
-from router.types import Candidate, Decision, Effort, Needs, Reason, RouteRequest, Step, Target, Tier
+from router.signals import Signals, read_signals
+from router.thinking import choose_effort, fit_max_tokens
+from router.types import Candidate, Decision, Effort, Needs, Reason, RouteRequest, Session, Step, Target, Tier
 
 ANSWER_RESERVE = 1024
 """Tokens kept for the answer when the caller set no maximum."""
@@ -26,8 +31,13 @@ _OVERFLOW: Mapping[Tier, tuple[Tier, ...]] = {
 }
 """Who takes over when nobody in a tier can or does answer."""
 
-_EFFORT_BY_DIFFICULTY = ((0.35, Effort.LOW), (0.65, Effort.MEDIUM), (1.01, Effort.HIGH))
-"""Upper bounds of difficulty and the effort they ask of the deep tier."""
+_MINI: Mapping[Tier, Tier] = {Tier.FAST: Tier.FAST_MINI, Tier.DEEP: Tier.DEEP_MINI}
+_OTHER: Mapping[Tier, Tier] = {
+    Tier.FAST: Tier.DEEP,
+    Tier.DEEP: Tier.FAST,
+    Tier.FAST_MINI: Tier.FAST,
+    Tier.DEEP_MINI: Tier.FAST,
+}
 
 
 class UnknownModelName(Exception):
@@ -47,16 +57,31 @@ class NobodyCan(Exception):
         self.lacking = lacking
 
 
+class LimitReached(Exception):
+    """The tier's limit is reached and the policy wants that told; `resets_in_s` says for how long."""
+
+    def __init__(self, tier: Tier, resets_in_s: float) -> None:
+        super().__init__(f"{tier}: {resets_in_s:.0f} s")
+        self.tier = tier
+        self.resets_in_s = resets_in_s
+
+
+class NotAllowed(Exception):
+    """The key's bounds leave no tier for the request."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What the rules said before abilities were looked at."""
+    """What the rules have said so far."""
 
     tier: Tier
     reason: Reason
-    effort: Effort | None
-    estimate: Estimate
-    dial: str
-    threshold: float
+    effort: Effort | None = None
+    threshold: float | None = None
+    runner_up: str = ""
+    backend: str | None = None
+    """The backend to stay with, in a tool loop."""
+    resets_in_s: float | None = None
 
 
 class Engine:
@@ -68,22 +93,39 @@ class Engine:
         self.names = (AUTO, *(tier.value for tier in policy.tiers), *policy.candidates, *policy.aliases)
         """Every model name that a client may ask for."""
 
-    def decide(self, request: RouteRequest) -> Decision:
+    def decide(self, request: RouteRequest, signals: Signals | None = None) -> Decision:
         """Decide who serves one request.
+
+        Args:
+            request: what is asked.
+            signals: what was known of it, for a replay; None reads them.
 
         Raises:
             UnknownModelName: nobody is called what the client asked for.
             NobodyCan: no backend has the abilities or the context window.
+            NotAllowed: the key's bounds leave no tier.
+            LimitReached: a limit is reached, and the policy is to say so.
         """
-        steps: list[Step] = []
         asked = self.policy.aliases.get(request.model, request.model)
         if asked in self.policy.candidates:
-            return self._serve_by_name(asked, request, steps)
+            return self._serve_by_name(asked, request)
         if asked != AUTO and asked not in self.policy.tiers:
             raise UnknownModelName(request.model, self.names)
-        tier = request.tier if asked == AUTO else Tier(asked)
-        verdict = self._judge(request, tier, steps)
-        targets, reason = self._capable(verdict, request.needs, steps)
+        if asked != AUTO:
+            request = dataclasses.replace(request, tier=Tier(asked))
+        steps: list[Step] = []
+        signals = signals or read_signals(request, self.model)
+        dial = self._dial(request, steps)
+        verdict = self._judge(request, signals, dial, steps)
+        verdict = _within_bounds(verdict, request, steps)
+        verdict = self._within_limits(verdict, request, steps)
+        targets, reason = self._capable(verdict, signals, request.needs, steps)
+        cap = fit_max_tokens(request.needs.max_tokens, targets[0], signals, chosen=verdict.reason)
+        if cap.take_fast and (lighter := self._lighter(targets)):
+            steps.append(Step("max tokens", str(request.needs.max_tokens), "too few to think in: answers without"))
+            targets, reason = lighter, Reason.MAX_TOKENS
+        elif cap.raised is not None:
+            steps.append(Step("max tokens", str(request.needs.max_tokens), f"raised to {cap.raised} for thinking"))
         return Decision(
             id=new_decision_id(),
             tier=targets[0].tier,
@@ -91,20 +133,24 @@ class Engine:
             reason=reason,
             effort=targets[0].effort,
             effort_asked=request.effort,
-            difficulty=verdict.estimate.difficulty,
-            kind=verdict.estimate.kind,
+            difficulty=signals.difficulty,
+            kind=signals.kind,
             threshold=verdict.threshold,
-            dial=verdict.dial,
-            estimate=verdict.estimate,
+            dial=dial,
+            estimate=signals.estimate,
             steps=tuple(steps),
+            signals=tuple(signals.listed(request)),
+            session=_remember(request.session, targets[0], signals),
+            runner_up=verdict.runner_up,
+            raise_max_tokens=None if cap.take_fast else cap.raised,
+            resets_in_s=verdict.resets_in_s,
         )
 
-    def _serve_by_name(self, backend: str, request: RouteRequest, steps: list[Step]) -> Decision:
+    def _serve_by_name(self, backend: str, request: RouteRequest) -> Decision:
         """Send the request to the backend that the client named, if it can."""
         lacking = _lacks(self.policy.candidates[backend], request.needs)
         if lacking is not None:
             raise NobodyCan({backend: lacking})
-        steps.append(Step("client model", request.model, f"serves {backend}"))
         tier = next((tier for tier, targets in self.policy.tiers.items() if _is_among(backend, targets)), None)
         return Decision(
             id=new_decision_id(),
@@ -118,28 +164,91 @@ class Engine:
             threshold=None,
             dial=request.dial or self.policy.dial,
             estimate=None,
-            steps=tuple(steps),
+            steps=(Step("client model", request.model, f"serves {backend}"),),
         )
 
-    def _judge(self, request: RouteRequest, asked: Tier | None, steps: list[Step]) -> _Verdict:
-        """Ask the rules in order of precedence; the first with an opinion decides."""
-        dial = request.dial or self.policy.dial
-        estimate = self.model.estimate(request.conversation)
-        threshold = self.policy.thresholds.get(dial, self.model.thresholds[dial])
-        if asked is not None:
-            steps.append(Step("client tier", asked.value, f"goes {asked}"))
-            return _Verdict(asked, Reason.CLIENT, request.effort, estimate, dial, threshold)
-        if request.effort is not None:
-            tier = Tier.DEEP if request.effort.rank >= Effort.LOW.rank else Tier.FAST
-            steps.append(Step("client effort", request.effort.value, f"goes {tier}"))
-            return _Verdict(tier, Reason.CLIENT, request.effort, estimate, dial, threshold)
-        tier = Tier.DEEP if estimate.difficulty >= threshold else Tier.FAST
-        sign = "≥" if tier is Tier.DEEP else "<"
-        saw = f"{estimate.difficulty:.2f} {sign} {threshold:.2f} (dial {dial})"
-        steps.append(Step("difficulty", saw, f"goes {tier}"))
-        return _Verdict(tier, Reason.DIFFICULTY, None, estimate, dial, threshold)
+    def _dial(self, request: RouteRequest, steps: list[Step]) -> str:
+        allowed = request.bounds.dials
+        if request.dial is None:
+            return self.policy.dial
+        if allowed is not None and request.dial not in allowed:
+            steps.append(Step("key", f"dial {request.dial}", f"not allowed: stays at {self.policy.dial}"))
+            return self.policy.dial
+        return request.dial
 
-    def _capable(self, verdict: _Verdict, needs: Needs, steps: list[Step]) -> tuple[tuple[Target, ...], Reason]:
+    def _judge(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict:
+        """Ask the rules in order of precedence; the first with an opinion decides."""
+        return (
+            _client_says(request, steps)
+            or self._named_route(request, signals, steps)
+            or _tool_loop(request, signals, steps)
+            or _intent_says(signals, steps)
+            or self._gain(request, signals, dial, steps)
+        )
+
+    def _named_route(self, request: RouteRequest, signals: Signals, steps: list[Step]) -> _Verdict | None:
+        if not self.policy.routes:
+            return None
+        facts = _facts(request, signals)
+        for route in self.policy.routes:
+            if not route.holds(facts):
+                continue
+            if route.tier is not None:
+                steps.append(Step(f"route {route.name}", "holds", f"goes {route.tier}"))
+                return _Verdict(route.tier, Reason.ROUTE, route.effort)
+            if route.dial is not None:
+                steps.append(Step(f"route {route.name}", "holds", f"dial {route.dial}"))
+                return dataclasses.replace(self._gain(request, signals, route.dial, steps), effort=route.effort)
+        return None
+
+    def _gain(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict:
+        """Go deep when difficulty clears the dial's threshold and deep is likely enough to do better."""
+        threshold = self.policy.thresholds.get(dial, self.model.thresholds[dial])
+        margin = switch_margin(request.session, Tier.DEEP, request.needs.prompt_tokens)
+        if request.session is not None and request.session.tier is Tier.DEEP:
+            margin = -switch_margin(request.session, Tier.FAST, request.needs.prompt_tokens)
+        bound = min(max(threshold + margin, 0.0), 1.0)
+        gain = signals.estimate.p_deep - signals.estimate.p_fast
+        least = self.policy.min_gain.get(dial)
+        deep = signals.difficulty >= bound
+        saw = f"{signals.difficulty:.2f} {'≥' if deep else '<'} {bound:.2f} (dial {dial})"
+        if margin:
+            saw += f", {margin:+.2f} for the prefix that a change of tier would read again"
+        if abs(signals.difficulty - bound) < self.policy.unsure:
+            deep = _leans_up(dial, default=deep)
+            saw += ", unsure"
+        if deep and least is not None and gain < least and not request.session:
+            steps.append(Step("gain", f"{gain:+.2f} < {least:.2f}", "deep would do no better"))
+            deep = False
+        tier = Tier.DEEP if deep else Tier.FAST
+        steps.append(Step("difficulty", saw, f"goes {tier}"))
+        kept = request.session is not None and signals.lean > 0 and signals.difficulty > signals.estimate.difficulty
+        reason = Reason.STICKY if kept and deep and signals.estimate.difficulty < threshold else Reason.DIFFICULTY
+        runner_up = f"{_OTHER[tier]}: difficulty {'under' if deep else 'from'} {bound:.2f}"
+        return _Verdict(tier, reason, None, bound, runner_up)
+
+    def _within_limits(self, verdict: _Verdict, request: RouteRequest, steps: list[Step]) -> _Verdict:
+        """Move a request whose tier is at its limit or shedding load, visibly."""
+        tier = verdict.tier
+        resets = request.exhausted.get(tier)
+        if resets is None and tier not in request.busy:
+            return verdict
+        reason = Reason.LOAD if resets is None else Reason.LIMIT_MINI
+        why = "sheds load" if resets is None else f"limit reached, free again in {resets:.0f} s"
+        if resets is not None and self.policy.at_limit == "refuse":
+            raise LimitReached(tier, resets)
+        wanted = [_OTHER[tier]] if self.policy.at_limit == "other" else [_MINI.get(tier, tier), _OTHER[tier]]
+        for instead in wanted:
+            if instead is not tier and instead in self.policy.tiers and instead not in request.exhausted:
+                steps.append(Step("limits", f"{tier} {why}", f"goes {instead}"))
+                return dataclasses.replace(verdict, tier=instead, reason=reason, backend=None, resets_in_s=resets)
+        if resets is not None:
+            raise LimitReached(tier, resets)
+        return verdict
+
+    def _capable(
+        self, verdict: _Verdict, signals: Signals, needs: Needs, steps: list[Step]
+    ) -> tuple[tuple[Target, ...], Reason]:
         """List the targets that can serve, the verdict's tier first, then those that take over."""
         lacking: dict[str, Reason] = {}
         targets: list[Target] = []
@@ -147,16 +256,23 @@ class Engine:
             for written in self.policy.tiers.get(tier, ()):
                 lack = _lacks(self.policy.candidates[written.backend], needs)
                 if lack is None:
-                    targets.append(Target(written.backend, _effort(written, tier, verdict), tier))
+                    targets.append(Target(written.backend, _effort(written, tier, verdict, signals), tier))
                 elif written.backend not in lacking:
                     lacking[written.backend] = lack
                     steps.append(Step("abilities", lack.value, f"rules out {written.backend}"))
         if not targets:
             raise NobodyCan(lacking)
+        if verdict.backend is not None:  # stays with the model that began the tool loop
+            targets.sort(key=lambda target: (target.backend, target.tier) != (verdict.backend, verdict.tier))
         if targets[0].tier is verdict.tier:
             return tuple(targets), verdict.reason
         first = self.policy.tiers.get(verdict.tier, ())
         return tuple(targets), lacking[first[0].backend] if first else Reason.FALLBACK
+
+    def _lighter(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Put the fast tier's targets first, if there are any."""
+        fast = tuple(target for target in targets if target.tier in (Tier.FAST, Tier.FAST_MINI))
+        return (*fast, *(target for target in targets if target not in fast)) if fast else ()
 
 
 def new_decision_id() -> str:
@@ -164,12 +280,75 @@ def new_decision_id() -> str:
     return f"dec_{secrets.token_hex(12)}"
 
 
-def effort_for(difficulty: float) -> Effort:
-    """Choose how hard the deep tier thinks, from difficulty alone."""
-    return next(effort for bound, effort in _EFFORT_BY_DIFFICULTY if difficulty < bound)
+def _client_says(request: RouteRequest, steps: list[Step]) -> _Verdict | None:
+    if request.tier is not None:
+        steps.append(Step("client tier", request.tier.value, f"goes {request.tier}"))
+        return _Verdict(request.tier, Reason.CLIENT, request.effort)
+    if request.effort is None:
+        return None
+    tier = Tier.DEEP if request.effort.rank >= Effort.LOW.rank else Tier.FAST
+    steps.append(Step("client effort", request.effort.value, f"goes {tier}"))
+    return _Verdict(tier, Reason.CLIENT, request.effort)
 
 
-def _effort(written: TierTarget, tier: Tier, verdict: _Verdict) -> Effort | None:
+def _tool_loop(request: RouteRequest, signals: Signals, steps: list[Step]) -> _Verdict | None:
+    """Stay with the model that began a tool loop until its final answer."""
+    session = request.session
+    if session is None or not signals.tool_needs.in_loop:
+        return None
+    steps.append(Step("tool loop", f"under way at {session.backend}", f"stays {session.tier}"))
+    return _Verdict(session.tier, Reason.STICKY, backend=session.backend)
+
+
+def _intent_says(signals: Signals, steps: list[Step]) -> _Verdict | None:
+    intent = signals.intent
+    if intent.direction is None or signals.tool_needs.in_loop:
+        return None
+    up = intent.direction == "up"
+    tier = Tier.DEEP if up else Tier.FAST
+    steps.append(Step("intent", f"“{intent.phrase}”", f"goes {tier}"))
+    return _Verdict(tier, Reason.INTENT_UP if up else Reason.INTENT_DOWN)
+
+
+def _within_bounds(verdict: _Verdict, request: RouteRequest, steps: list[Step]) -> _Verdict:
+    """Keep to the tiers that the caller's key allows."""
+    allowed = request.bounds.tiers
+    if allowed is None or verdict.tier in allowed:
+        return verdict
+    for tier in _OVERFLOW[verdict.tier]:
+        if tier in allowed:
+            steps.append(Step("key", f"{verdict.tier} is not allowed", f"goes {tier}"))
+            return dataclasses.replace(verdict, tier=tier, reason=Reason.KEY, backend=None)
+    raise NotAllowed(verdict.tier)
+
+
+def _leans_up(dial: str, *, default: bool) -> bool:
+    """Settle an unsure decision: `cheap` leans down, `quality` and `max` lean up, `balanced` takes it as it is."""
+    return {"cheap": False, "quality": True, "max": True}.get(dial, default)
+
+
+def _facts(request: RouteRequest, signals: Signals) -> dict[str, Any]:
+    turns = request.conversation.turns
+    return {
+        "key": request.attributes.get("key", ""),
+        "tenant": request.attributes.get("tenant", ""),
+        "model": request.model,
+        "kind": signals.kind.value,
+        "system": next((turn.text for turn in turns if turn.role == "system"), ""),
+        "difficulty": signals.difficulty,
+        "prompt_tokens": request.needs.prompt_tokens,
+        "tools": signals.tool_needs.declared,
+        "turns": sum(turn.role == "user" for turn in turns),
+        "vision": request.needs.vision,
+        "metadata": {
+            name.removeprefix("metadata."): value
+            for name, value in request.attributes.items()
+            if name.startswith("metadata.")
+        },
+    }
+
+
+def _effort(written: TierTarget, tier: Tier, verdict: _Verdict, signals: Signals) -> Effort | None:
     """Settle a target's effort: pinned by the operator, else asked by the client, else by the decision."""
     if written.effort is not None:
         return written.effort
@@ -177,7 +356,15 @@ def _effort(written: TierTarget, tier: Tier, verdict: _Verdict) -> Effort | None
         return verdict.effort
     if tier in (Tier.FAST, Tier.FAST_MINI):
         return Effort.NONE
-    return effort_for(verdict.estimate.difficulty)
+    return choose_effort(signals, at_least=Effort.MEDIUM if verdict.reason is Reason.INTENT_UP else Effort.LOW)
+
+
+def _remember(session: Session | None, target: Target, signals: Signals) -> Session | None:
+    """Give what the next request of this conversation should know."""
+    if target.tier is None:
+        return session
+    turns = session.turns + 1 if session else 1
+    return Session(target.tier, target.backend, signals.difficulty, turns)
 
 
 def _lacks(candidate: Candidate, needs: Needs) -> Reason | None:

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     LIMIT_MINI = "limit-mini"
     LOAD = "load"
     FALLBACK = "fallback"
+    MAX_TOKENS = "max-tokens"
     CONSTRAINT_VISION = "constraint-vision"
     CONSTRAINT_AUDIO = "constraint-audio"
     CONSTRAINT_TOOLS = "constraint-tools"
@@ -96,6 +97,33 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What is remembered of one conversation.
+
+    Attributes:
+        tier: where the last request went.
+        backend: who answered it.
+        difficulty: the conversation's difficulty after it, in [0, 1].
+        turns: requests so far.
+    """
+
+    tier: Tier
+    backend: str
+    difficulty: float
+    turns: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a caller's key allows."""
+
+    tiers: frozenset[Tier] | None = None
+    """Tiers it may be served by; None means all."""
+    dials: frozenset[str] | None = None
+    """Notches it may choose; None means all."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteRequest:
     """Everything the decision may look at, read once from a request. Pure data, no I/O."""
 
@@ -106,6 +134,15 @@ class RouteRequest:
     tier: Tier | None = None
     """The tier asked for by header ``x-thalamus-route``."""
     dial: str | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+    session: Session | None = None
+    """What is remembered of this conversation; None for a new one."""
+    exhausted: Mapping[Tier, float] = field(default_factory=dict)
+    """Tiers whose limit is reached, and the seconds until each is free again."""
+    busy: frozenset[Tier] = frozenset()
+    """Tiers that are shedding load."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What named routes may ask about besides: the key's name, the tenant, the request's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +167,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """One fact about a request. `value` is None when it is missing, which is never an error."""
+
+    name: str
+    value: str | float | bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for one request: computed once, then logged, measured, sent, replayed, trained on."""
+    """What was decided for one request: computed once, then logged, measured, sent, replayed, trained on.
+
+    Attributes:
+        id: names the decision in headers, logs and feedback.
+        tier: who serves; None for a backend that is in no tier.
+        targets: whom to ask, in fallback order; the first is preferred.
+        reason: the rule that settled the tier.
+        effort: how hard the first target shall think; `effort_asked` is what the client said.
+        difficulty: of the conversation, after what it carries from earlier turns; the estimate holds the turn's own.
+        threshold: the difficulty from which this request would have gone deep.
+        session: what to remember of the conversation.
+        runner_up: who would have served otherwise, and what that would have taken.
+        raise_max_tokens: the cap on the answer's length that thinking needs, where the client's is too small.
+    """
 
     id: str
     tier: Tier | None
@@ -145,6 +204,12 @@ class Decision:
     dial: str
     estimate: Estimate | None
     steps: tuple[Step, ...]
+    signals: tuple[Signal, ...] = ()
+    session: Session | None = None
+    runner_up: str = ""
+    raise_max_tokens: int | None = None
+    resets_in_s: float | None = None
+    """Seconds until the limit that moved this request to a mini is free again."""
 
     def as_dict(self) -> dict[str, Any]:
         """Give the decision as JSON-ready data, as ``POST /v1/route`` and the decision log show it."""
@@ -172,5 +237,9 @@ class Decision:
             "p_deep": estimate and estimate.p_deep,
             "kind_confidence": estimate and estimate.kind_confidence,
             "thinking_tokens": estimate and estimate.thinking_tokens,
+            "runner_up": self.runner_up,
+            "raise_max_tokens": self.raise_max_tokens,
+            "resets_in_s": self.resets_in_s,
+            "signals": {signal.name: {"value": signal.value, "note": signal.note} for signal in self.signals},
             "steps": [{"rule": step.rule, "saw": step.saw, "did": step.did} for step in self.steps],
         }

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from classifiers.types import Conversation, Turn
 from gateway.endpoints.deciding import decide, read_choices
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import Outgoing, forward
+from gateway.forward import Errand, Outgoing, forward
+from gateway.sessions import IDENTITY_FIELDS
 from gateway.upstream.dialects.controls import CONTROL_FIELDS
 from gateway.upstream.pool import Backend
 from gateway.wire.body import Parsed, parse
@@ -19,11 +20,13 @@ from router.types import Needs, RouteRequest, Target
 
 routes = APIRouter(tags=["OpenAI"])
 
+NAMING_FIELDS = (*IDENTITY_FIELDS, "user")
+
 BYTES_PER_TOKEN = 3
 """A safe (high) estimate of tokens: English has about 4 bytes a token, Chinese 3 to 4."""
 
 
-@routes.post("/v1/chat/completions", **describe(ChatRequest, "Create a chat completion"))
+@routes.post("/v1/chat/completions", **describe(ChatRequest, "Create a chat completion", streams=True))
 async def chat_completions(request: Request) -> Response:
     """Answer a conversation with the model that it needs."""
     return Exchange(request, "chat", serve_chat)
@@ -32,15 +35,18 @@ async def chat_completions(request: Request) -> Response:
 async def serve_chat(call: Call) -> Reply | StreamReply:
     """Parse, decide, forward."""
     chat = parse(call.body, ChatRequest)
-    decision = decide(call, read_chat(chat, call))
-    stream = bool(chat.typed.stream)
-
-    def prepare(backend: Backend, target: Target) -> Outgoing:
-        return prepare_chat(chat, backend, target)
-
-    options = chat.typed.stream_options
-    usage_asked = bool(options and options.include_usage)
-    return await forward(call, decision, prepare, path="chat/completions", stream=stream, usage_asked=usage_asked)
+    request = chat.typed
+    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
+    options = request.stream_options
+    errand = Errand(
+        path="chat/completions",
+        fields=chat.fields,
+        prepare=lambda backend, target: prepare_chat(chat, backend, target, decision.raise_max_tokens),
+        stream=bool(request.stream),
+        usage_asked=bool(options and options.include_usage),
+        choices=request.n or 1,
+    )
+    return await forward(call, decision, errand)
 
 
 def read_chat(chat: Parsed[ChatRequest], call: Call) -> RouteRequest:
@@ -55,17 +61,26 @@ def read_chat(chat: Parsed[ChatRequest], call: Call) -> RouteRequest:
         effort=choices.effort,
         tier=choices.tier,
         dial=choices.dial,
+        attributes={f"metadata.{name}": value for name, value in (request.metadata or {}).items()},
     )
 
 
-def prepare_chat(chat: Parsed[ChatRequest], backend: Backend, target: Target) -> Outgoing:
+def prepare_chat(
+    chat: Parsed[ChatRequest], backend: Backend, target: Target, raised_max_tokens: int | None = None
+) -> Outgoing:
     """Write the request as one backend wants it: its model id, its thinking switch, and usage in streams."""
-    thinking = backend.compile_thinking(target.effort, chat)
-    changes = {"model": backend.settings.model, **thinking.set}
+    cap = {} if raised_max_tokens is None else {_cap_field(chat.typed): raised_max_tokens}
+    thinking = backend.compile_thinking(target.effort, chat, cap)
+    changes = {"model": backend.settings.model, **cap, **thinking.set}
     if chat.typed.stream:
         written = chat.decode(("stream_options",)).get("stream_options") or {}
         changes["stream_options"] = {**written, "include_usage": True}
-    return Outgoing(chat.with_fields(changes, thinking.drop), thinking.header)
+    told = thinking.header + (f" max_tokens={raised_max_tokens}" if cap else "")
+    return Outgoing(chat.with_fields(changes, thinking.drop), told)
+
+
+def _cap_field(request: ChatRequest) -> str:
+    return "max_completion_tokens" if request.max_completion_tokens is not None else "max_tokens"
 
 
 def _turn(message: Message) -> Turn:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation
+from gateway.endpoints.chat import BYTES_PER_TOKEN
 from gateway.endpoints.deciding import decide, read_choices
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import Outgoing, forward
+from gateway.forward import Errand, Outgoing, forward
 from gateway.upstream.pool import Backend
 from gateway.wire.body import Parsed, parse
 from gateway.wire.chat import CompletionRequest
 from gateway.wire.openapi import describe
-from router.types import Needs, RouteRequest, Target
+from router.types import Needs, RouteRequest
 
 routes = APIRouter(tags=["OpenAI"])
 
 
-@routes.post("/v1/completions", **describe(CompletionRequest, "Create a text completion"))
+@routes.post("/v1/completions", **describe(CompletionRequest, "Create a text completion", streams=True))
 async def completions(request: Request) -> Response:
     """Continue a text with the model that it needs."""
     return Exchange(request, "completions", serve_completion)
@@ -28,29 +29,24 @@ async def serve_completion(call: Call) -> Reply | StreamReply:
     completion = parse(call.body, CompletionRequest)
     request = completion.typed
     choices = read_choices(call.headers, {})
-    decision = decide(
-        call,
-        RouteRequest(
-            model=request.model,
-            conversation=Conversation.from_prompt(_text(request)),
-            needs=Needs(prompt_tokens=len(bytes(completion.fields["prompt"])) // 3, max_tokens=request.max_tokens),
-            tier=choices.tier,
-            dial=choices.dial,
+    asked = RouteRequest(
+        model=request.model,
+        conversation=Conversation.from_prompt(_text(request)),
+        needs=Needs(
+            prompt_tokens=len(bytes(completion.fields["prompt"])) // BYTES_PER_TOKEN, max_tokens=request.max_tokens
         ),
+        tier=choices.tier,
+        dial=choices.dial,
     )
-
-    def prepare(backend: Backend, _target: Target) -> Outgoing:
-        return _prepare(completion, backend)
-
     options = request.stream_options
-    return await forward(
-        call,
-        decision,
-        prepare,
+    errand = Errand(
         path="completions",
+        fields=completion.fields,
+        prepare=lambda backend, _target: _prepare(completion, backend),
         stream=bool(request.stream),
         usage_asked=bool(options and options.include_usage),
     )
+    return await forward(call, await decide(call, asked), errand)
 
 
 def _prepare(completion: Parsed[CompletionRequest], backend: Backend) -> Outgoing:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.errors import InvalidField, NoTarget, UnknownModel
+from gateway import errors
+from gateway.errors import InvalidField, NoTarget, PermissionRefused, UnknownModel
 from gateway.exchange import Call
+from gateway.sessions import SESSION_HEADER, session_key
 from gateway.upstream.dialects import read_client_effort
-from router.engine import NobodyCan, UnknownModelName
+from router.engine import LimitReached, NobodyCan, NotAllowed, UnknownModelName
 from router.policy import AUTO, DIALS
 from router.types import Decision, Effort, RouteRequest, Tier
 
 ROUTE_HEADER = "x-thalamus-route"
 DIAL_HEADER = "x-thalamus-dial"
 
-_EFFORTS = tuple(effort.value for effort in Effort)
+_PICKER = {"light": "low", "standard": "medium", "extended": "high", "heavy": "max"}
+"""The thinking-time picker's words, understood as efforts."""
+
+_EFFORTS = (*(effort.value for effort in Effort), *_PICKER)
 _LACKING = {
     "constraint-vision": "it cannot read images",
     "constraint-audio": "it cannot hear audio",
@@ -46,15 +53,37 @@ def read_choices(headers: Mapping[str, str], params: Mapping[str, Any]) -> Choic
     return Choices(_read_effort(params), _read_tier(headers), _read_dial(headers))
 
 
-def decide(call: Call, request: RouteRequest) -> Decision:
-    """Decide, and keep the decision in the record.
+async def decide(call: Call, request: RouteRequest, named: Mapping[str, Any] | None = None) -> Decision:
+    """Decide, and keep request and decision in the record.
+
+    Args:
+        call: the request being served.
+        request: what it asks.
+        named: request fields by which clients name a conversation, see `sessions.IDENTITY_FIELDS`.
 
     Raises:
-        PermissionRefused: the caller's key may not ask for the model.
+        PermissionRefused: the caller's key may not ask for the model, or no tier may serve it.
         UnknownModel: nobody has that name.
         NoTarget: nobody has the abilities.
+        LimitReached: the key's limit is reached, and nobody stands in.
     """
-    call.caller.check_may_ask_for(request.model)
+    caller, rooms = call.caller, call.rooms
+    caller.check_may_ask_for(request.model)
+    key = session_key(caller.tenant, named or {}, call.headers.get(SESSION_HEADER), request.conversation)
+    request = dataclasses.replace(
+        request,
+        bounds=caller.bounds,
+        attributes={"key": caller.name, "tenant": caller.tenant, **request.attributes},
+        session=await rooms.sessions.find(key) if _has_history(request) else None,
+        exhausted=await rooms.limits.exhausted(caller.tenant, caller.name) if rooms.limits else {},
+    )
+    decision = _decide(call, request)
+    if decision.session is not None:
+        call.remember = lambda session: rooms.sessions.remember(key, session)
+    return decision
+
+
+def _decide(call: Call, request: RouteRequest) -> Decision:
     started = time.perf_counter()
     try:
         decision = call.rooms.engine.decide(request)
@@ -66,18 +95,32 @@ def decide(call: Call, request: RouteRequest) -> Decision:
     except NobodyCan as error:
         why = "; ".join(f"{backend}: {_LACKING[lack]}" for backend, lack in error.lacking.items())
         raise NoTarget(f"No backend can serve this request ({why}).") from None
+    except NotAllowed:
+        raise PermissionRefused("No tier that this key may use can serve this request.") from None
+    except LimitReached as error:
+        refusal = errors.LimitReached(f"The limit of the tier '{error.tier}' is reached for this key.")
+        refusal.headers["retry-after"] = str(math.ceil(error.resets_in_s))
+        raise refusal from None
     finally:
         call.record.decision_s = time.perf_counter() - started
-    call.record.decision = decision
+    call.record.request, call.record.decision = request, decision
     return decision
 
 
+def _has_history(request: RouteRequest) -> bool:
+    """Whether anything can be remembered: a conversation's first request has no past to look up."""
+    return any(turn.role in ("assistant", "tool") for turn in request.conversation.turns)
+
+
 def _read_effort(params: Mapping[str, Any]) -> Effort | None:
+    if not params:
+        return None
     written = params.get("reasoning_effort")
     if written is not None and written not in _EFFORTS:
-        known = ", ".join(_EFFORTS)
-        raise InvalidField(f"'reasoning_effort' can be {known}.", param="reasoning_effort")
-    return read_client_effort(params) if params else None
+        raise InvalidField(f"'reasoning_effort' can be {', '.join(_EFFORTS)}.", param="reasoning_effort")
+    if written in _PICKER:
+        return Effort(_PICKER[written])
+    return read_client_effort(params)
 
 
 def _read_tier(headers: Mapping[str, str]) -> Tier | None:

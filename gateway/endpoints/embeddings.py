@@ -8,12 +8,11 @@ from classifiers.types import Conversation
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import Outgoing, forward
-from gateway.upstream.pool import Backend
+from gateway.forward import Errand, Outgoing, forward
 from gateway.wire.body import parse
 from gateway.wire.embeddings import EmbeddingRequest
 from gateway.wire.openapi import describe
-from router.types import RouteRequest, Target
+from router.types import RouteRequest
 
 routes = APIRouter(tags=["OpenAI"])
 
@@ -35,9 +34,10 @@ async def serve_embedding(call: Call) -> Reply | StreamReply:
             f"There are: {', '.join(call.rooms.backends)}.",
             param="model",
         )
-    decision = decide(call, RouteRequest(model=embedding.typed.model, conversation=Conversation(())))
-
-    def prepare(backend: Backend, _target: Target) -> Outgoing:
-        return Outgoing(embedding.with_fields({"model": backend.settings.model}), "")
-
-    return await forward(call, decision, prepare, path="embeddings", stream=False, usage_asked=False)
+    decision = await decide(call, RouteRequest(model=embedding.typed.model, conversation=Conversation(())))
+    errand = Errand(
+        path="embeddings",
+        fields=embedding.fields,
+        prepare=lambda backend, _target: Outgoing(embedding.with_fields({"model": backend.settings.model}), ""),
+    )
+    return await forward(call, decision, errand)

@@ -6,21 +6,25 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from gateway import metrics
 from gateway.rooms import Rooms
 
 routes = APIRouter(tags=["Operations"])
 
+_DRAINING: dict[int | str, dict[str, Any]] = {
+    503: {"description": "Shutting down", "content": {"application/json": {}}},
+}
 
-@routes.get("/healthz", summary="Is the process alive?")
+
+@routes.api_route("/healthz", methods=["GET", "HEAD"], summary="Is the process alive?")
 async def healthz() -> dict[str, str]:
     """Answer as long as the event loop turns."""
     return {"status": "ok"}
 
 
-@routes.get("/readyz", summary="Should it get traffic?", responses={503: {"description": "Shutting down"}})
+@routes.api_route("/readyz", methods=["GET", "HEAD"], summary="Should it get traffic?", responses=_DRAINING)
 async def readyz(request: Request) -> JSONResponse:
     """Answer 200 while requests are welcome, 503 once the gateway is shutting down."""
     rooms: Rooms = request.app.state.rooms
@@ -33,7 +37,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(report, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@routes.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def show_metrics(request: Request) -> Response:
     """Give all metrics in Prometheus' text format."""
     rooms: Rooms = request.app.state.rooms

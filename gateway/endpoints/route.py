@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from gateway.endpoints.chat import read_chat
+from gateway.endpoints.chat import NAMING_FIELDS, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.exchange import Call, Exchange, Reply
 from gateway.forward import decision_headers
@@ -24,5 +24,7 @@ async def route(request: Request) -> Response:
 
 async def serve_route(call: Call) -> Reply:
     """Parse, decide, explain."""
-    decision = decide(call, read_chat(parse(call.body, ChatRequest), call))
+    chat = parse(call.body, ChatRequest)
+    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
+    call.remember = None  # a question about a decision is no part of a conversation
     return Reply(msgspec.json.encode(decision.as_dict()), decision_headers(decision, call.record))

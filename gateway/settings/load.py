@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.settings.model import RESERVED_MODELS, Settings
 
 ENVIRONMENT_PREFIX = "THALAMUS_"
-ENVIRONMENT_SECTIONS = ("SERVER", "BACKENDS", "TIERS", "ALIASES", "ROUTING", "CACHE", "REDIS", "TELEMETRY")
+ENVIRONMENT_SECTIONS = ("SERVER", "BACKENDS", "TIERS", "ALIASES", "ROUTING", "LIMITS", "CACHE", "REDIS", "TELEMETRY")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -205,18 +205,42 @@ def _inner_types(kind: Any) -> list[Any]:
 
 
 def _dangling_references(settings: Settings) -> Iterator[str]:
-    backends = list(settings.backends)
-    for tier, targets in settings.tiers.items():
+    yield from _dangling_tiers(settings)
+    yield from _dangling_aliases(settings)
+    yield from _dangling_keys(settings)
+    if not settings.server.loopback and not settings.keys:
+        yield (
+            f"server.host: {settings.server.host} can be reached from other machines and no keys are set; "
+            "add `keys:` or listen on 127.0.0.1"
+        )
+
+
+def _dangling_tiers(settings: Settings) -> Iterator[str]:
+    configured = dict(settings.tiers.items())
+    for tier, targets in configured.items():
         for target in targets:
             if target.backend not in settings.backends:
-                yield f"tiers.{tier}: no backend is called {target.backend!r}; {_closest(target.backend, backends)}"
-    models = [*RESERVED_MODELS, *backends]
+                closest = _closest(target.backend, list(settings.backends))
+                yield f"tiers.{tier}: no backend is called {target.backend!r}; {closest}"
+    for number, limit in enumerate(settings.limits):
+        if limit.tier not in configured:
+            yield f"limits.{number}.tier: the tier {limit.tier.value!r} is not configured; add tiers.{limit.tier.value}"
+    for name, route in settings.routing.routes.items():
+        if route.tier is not None and route.tier not in configured:
+            yield f"routing.routes.{name}.tier: the tier {route.tier.value!r} is not configured"
+
+
+def _dangling_aliases(settings: Settings) -> Iterator[str]:
+    models = [*RESERVED_MODELS, *settings.backends]
     for alias, model in settings.aliases.items():
         if alias in models:
             yield f"aliases.{alias}: the name is taken; choose another"
         if model not in models:
             yield f"aliases.{alias}: no tier or backend is called {model!r}; {_closest(model, models)}"
-    asked = [*models, *settings.aliases]
+
+
+def _dangling_keys(settings: Settings) -> Iterator[str]:
+    asked = [*RESERVED_MODELS, *settings.backends, *settings.aliases]
     names: set[str] = set()
     for number, key in enumerate(settings.keys):
         if key.name in names:
@@ -225,11 +249,6 @@ def _dangling_references(settings: Settings) -> Iterator[str]:
         for model in key.models or ():
             if model not in asked:
                 yield f"keys.{number}.models: no tier, backend or alias is called {model!r}; {_closest(model, asked)}"
-    if not settings.server.loopback and not settings.keys:
-        yield (
-            f"server.host: {settings.server.host} can be reached from other machines and no keys are set; "
-            "add `keys:` or listen on 127.0.0.1"
-        )
 
 
 def _closest(name: str, names: list[str]) -> str:

@@ -14,9 +14,13 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
+    field_validator,
     model_validator,
 )
 
+from gateway.cache.settings import CacheSettings, RedisSettings
+from router.policy import DEFAULT_MIN_GAIN
+from router.routes import RouteError, compile_rule
 from router.types import Effort, Tier
 
 Transport = Literal["http", "litellm", "embedded"]
@@ -31,6 +35,8 @@ def _check_name(name: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][\w.:/@-]*$")]
 OwnName = Annotated[Name, AfterValidator(_check_name)]
+Dial = Literal["cheap", "balanced", "quality", "max"]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Dollars = Annotated[float, Field(ge=0)]
 
@@ -135,17 +141,69 @@ class TiersSettings(Frozen):
             yield Tier.DEEP_MINI, self.deep_mini
 
 
+class RouteSettings(Frozen):
+    """A named route: when the rule holds, the tier is settled, or the dial turned."""
+
+    when: str = Field(description='an expression such as: kind == "coding" and key =~ "ci-.*"')
+    tier: Tier | None = Field(None, description="fast, deep, fast-mini or deep-mini")
+    effort: Effort | None = Field(None, description="how hard the chosen target thinks")
+    dial: Dial | None = Field(None, description="decide by this notch instead")
+
+    @field_validator("when")
+    @classmethod
+    def _check_rule(cls, written: str) -> str:
+        try:
+            compile_rule(written)
+        except RouteError as error:
+            raise ValueError(str(error)) from None
+        return written
+
+    @model_validator(mode="after")
+    def _check_does_something(self) -> RouteSettings:
+        if (self.tier is None) == (self.dial is None):
+            raise ValueError("give exactly one of tier and dial")
+        return self
+
+
+class LimitSettings(Frozen):
+    """One limit: so much of one tier per key and window. At the limit its mini serves, visibly."""
+
+    tier: Tier = Field(description="the tier whose use is counted")
+    window_s: Annotated[float, Field(gt=0)] = Field(description="length of the window in seconds: 604800 is a week")
+    calls: Annotated[int, Field(ge=1)] | None = Field(None, description="calls per window")
+    tokens: Annotated[int, Field(ge=1)] | None = Field(None, description="tokens in and out per window")
+    dollars: Annotated[float, Field(gt=0)] | None = Field(None, description="dollars per window")
+
+    @model_validator(mode="after")
+    def _check_counts_something(self) -> LimitSettings:
+        if self.calls is None and self.tokens is None and self.dollars is None:
+            raise ValueError("give at least one of calls, tokens and dollars")
+        return self
+
+
 class RoutingSettings(Frozen):
     """How the decision is made."""
 
-    dial: Literal["cheap", "balanced", "quality", "max"] = Field(
+    dial: Dial = Field(
         "balanced", description="how readily a request goes deep; a caller may choose by x-thalamus-dial"
     )
     bundle: str = Field("reflex-v1", description="difficulty model: a shipped bundle's name or a folder's path")
-    thresholds: dict[Literal["cheap", "balanced", "quality", "max"], Annotated[float, Field(ge=0, le=1)]] = Field(
+    thresholds: dict[Dial, Probability] = Field(
         default_factory=dict,
         description="difficulty from which a notch goes deep, in place of the bundle's own",
     )
+
+    min_gain: dict[Dial, Probability] = Field(
+        default_factory=lambda: dict(DEFAULT_MIN_GAIN),
+        description="how much likelier a right answer must be from the deep tier for a notch to go there",
+    )
+    routes: dict[Name, RouteSettings] = Field(
+        default_factory=dict, description="named routes, asked in this order before difficulty is"
+    )
+    at_limit: Literal["mini", "other", "refuse"] = Field(
+        "mini", description="who serves at a limit: the tier's mini (else the other tier), the other tier, nobody (429)"
+    )
+    session_ttl_s: Seconds = Field(3600.0, description="how long a silent conversation is remembered")
 
 
 class KeySettings(Frozen):
@@ -158,6 +216,8 @@ class KeySettings(Frozen):
         None, description="hex digest of the bearer token"
     )
     models: tuple[str, ...] | None = Field(None, description="model names this key may ask for; unset means all")
+    tiers: tuple[Tier, ...] | None = Field(None, description="tiers that may serve it; unset means all")
+    dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
 
     @model_validator(mode="after")
     def _check_one_form(self) -> KeySettings:
@@ -174,6 +234,7 @@ class ServerSettings(Frozen):
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with keys")
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free port")
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
+    body_timeout_s: Seconds = Field(60.0, description="a request's body must be complete after this")
     drain_s: Seconds = Field(600.0, description="how long open answers may finish after SIGTERM")
 
     @property
@@ -204,7 +265,10 @@ class Settings(Frozen):
         default_factory=dict, description="further model names and what they stand for, such as gpt-4o: auto"
     )
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    limits: tuple[LimitSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
+    cache: CacheSettings = Field(default_factory=CacheSettings)
+    redis: RedisSettings = Field(default_factory=RedisSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     dialects: dict[str, Any] = Field(
         default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"

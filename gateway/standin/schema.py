@@ -17,7 +17,7 @@ _MOST_PARTS = 20_000
 """Values after which objects and arrays stay empty, which ends those that grow in breadth as well."""
 
 Kind = Literal["object", "array", "string", "integer", "number", "boolean", "null"]
-Bound = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Bound = Annotated[float, Meta(ge=-(2.0**63), le=2.0**63)]
 Length = Annotated[int, Meta(ge=0, le=10_000)]
 
 

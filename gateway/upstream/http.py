@@ -99,8 +99,9 @@ class HttpUpstream:
         if settings.key is not None:
             self._headers["authorization"] = f"Bearer {settings.key.get_secret_value()}"
         self._timeout = aiohttp.ClientTimeout(
-            total=None,  # ours, so that it can tell a first token from a pause
+            total=None,  # kept by `HttpAnswer`, for an answer that keeps coming
             sock_connect=settings.timeouts.connect,
+            sock_read=settings.timeouts.first_token,
         )
 
     async def start(self) -> None:
@@ -150,6 +151,10 @@ class HttpAnswer:
         self._response = response
         self._timeouts = timeouts
         self.headers = response.headers
+        if response.connection is not None and response.connection.protocol is not None:
+            # From the head of the answer on, the client's own read timer keeps the idle deadline: it is re-armed
+            # as bytes arrive, where a timeout around every read would cost 3 µs an event.
+            response.connection.protocol.read_timeout = timeouts.idle
 
     async def read(self) -> bytes:
         """Read the whole body."""
@@ -165,12 +170,10 @@ class HttpAnswer:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._timeouts.total
         try:
-            while True:
-                async with asyncio.timeout_at(min(end, loop.time() + self._timeouts.idle)):
-                    chunk = await content.readany()
-                if not chunk:
-                    return
+            while chunk := await content.readany():
                 yield chunk
+                if loop.time() > end:
+                    raise TimeoutError
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._backend) from error
 

@@ -13,9 +13,11 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 import msgspec
 
 from gateway.errors import (
@@ -50,6 +52,12 @@ NATIVE_FIELDS = frozenset({
 
 EMBEDDING_FIELDS = frozenset({"dimensions", "encoding_format", "input", "input_type", "task_type", "truncate", "user"})
 
+_OPENAI = frozenset({"azure", "azure_text", "custom_openai", "openai", "text-completion-openai"})
+"""Providers reached through the openai package, as are those that litellm lists as compatible."""
+
+_WITHHELD = frozenset({"model", "azure_ad_token"})
+"""Taken from `extra_body` by litellm, and not the caller's to say."""
+
 _ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",  # else a .env file is read
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else this and the next are fetched from the web
@@ -58,6 +66,13 @@ _ENVIRONMENT = {
 _NEEDS = {"bedrock": "boto3", "sagemaker": "boto3", "sagemaker_chat": "boto3", "vertex_ai": "google.auth"}
 """What litellm imports for a provider but does not depend on."""
 
+_OUR_FAULT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+_PASSED_ON: Mapping[int, HTTPStatus] = {
+    HTTPStatus.CONFLICT: HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 _WORDS: Mapping[type[UpstreamError], str] = {
     UpstreamMisconfigured: "refused the gateway's key, address or model id, or lacks a package",
     UpstreamRateLimited: "is rate-limiting",
@@ -65,10 +80,22 @@ _WORDS: Mapping[type[UpstreamError], str] = {
     UpstreamTimeout: "did not answer in time",
     UpstreamFailed: "failed, broke off or sent what is not an answer",
 }
+_FINISH_REASONS = ("received_finish_reason", "intermittent_finish_reason")
+"""Where litellm's stream keeps what the provider said of its end. A few providers have a stream without."""
+
 DONE = b"data: [DONE]\n\n"
 
-_responses: ContextVar[list[Any]] = ContextVar("responses")
-"""Where the HTTP responses of the current call are kept, to be closed with it: litellm closes most of them never."""
+
+@dataclass(slots=True)
+class _Exchange:
+    """What one call sent and received."""
+
+    sent: int = 0
+    responses: list[Any] = field(default_factory=list)
+    """Kept to be closed with the call: litellm itself leaves most streams to the garbage collector."""
+
+
+_exchange: ContextVar[_Exchange] = ContextVar("exchange")
 
 
 @functools.cache
@@ -82,7 +109,9 @@ def load_litellm() -> Any:
     litellm.redact_messages_in_exceptions = True
     litellm.disable_hf_tokenizer_download = True
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
-        logging.getLogger(name).disabled = True  # what it logs may hold prompts
+        logger = logging.getLogger(name)  # what it says may hold prompts
+        logger.setLevel(logging.CRITICAL + 1)
+        logger.handlers.clear()
     return litellm
 
 
@@ -98,6 +127,7 @@ def error_map() -> Mapping[type[BaseException], type[UpstreamError]]:
         raised.LiteLLMUnknownProvider: UpstreamMisconfigured,
         ImportError: UpstreamMisconfigured,
         raised.BadRequestError: UpstreamRefused,
+        raised.InvalidRequestError: UpstreamRefused,
         raised.UnprocessableEntityError: UpstreamRefused,
         raised.RateLimitError: UpstreamRateLimited,
         raised.Timeout: UpstreamTimeout,
@@ -116,6 +146,7 @@ def error_map() -> Mapping[type[BaseException], type[UpstreamError]]:
 class LitellmUpstream:
     """One backend behind litellm. Its `model` is litellm's id, such as ``anthropic/claude-sonnet-4-5``.
 
+    A `url` replaces the address that litellm knows for the provider (Anthropic's is written without ``/v1``).
     What `key` cannot say, litellm reads from the environment as the provider's own tools do: ``AWS_…`` for Bedrock,
     ``GOOGLE_APPLICATION_CREDENTIALS`` and ``VERTEXAI_…`` for Vertex.
     """
@@ -139,11 +170,11 @@ class LitellmUpstream:
         """
         self._litellm = await asyncio.to_thread(load_litellm)
         provider = self._find_provider()
-        speaks_openai = provider == "openai" or provider in self._litellm.openai_compatible_providers
+        speaks_openai = provider in _OPENAI or provider in self._litellm.openai_compatible_providers
         gemini = provider == "gemini" or (provider.startswith("vertex_ai") and "gemini" in self._settings.model)
         self._extra_body = speaks_openai or gemini
         self._call = self._arguments()
-        if not speaks_openai:  # the others go through the openai package, which closes its own connections
+        if not speaks_openai:  # those that do go through the openai package, which closes its own connections
             self._fields = CHAT_FIELDS | NATIVE_FIELDS
             self._call["client"] = self._client = self._open_client()
 
@@ -197,36 +228,41 @@ class LitellmUpstream:
         from httpx import Timeout  # comes with litellm
 
         settings = self._settings
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
         return {
             "model": settings.model,
             "api_key": settings.key.get_secret_value() if settings.key else None,
             "api_base": str(settings.url).rstrip("/") if settings.url else None,
-            "extra_headers": {name: value.get_secret_value() for name, value in settings.headers.items()},
+            "extra_headers": headers or None,
             "timeout": Timeout(settings.timeouts.total, connect=settings.timeouts.connect),
             "num_retries": 0,
-            "max_retries": 0,
             "drop_params": True,
         }
 
     def _open_client(self) -> Any:
-        """Open a pool of connections that tells each call of its responses, and follows nobody elsewhere."""
+        """Open a pool of connections that repeats no request, tells a call of its responses and follows no redirect."""
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
         connect = self._settings.timeouts.connect
 
-        async def limit_connecting(request: Any) -> None:
+        async def before(request: Any) -> None:
+            exchange = _exchange.get()
+            if exchange.sent > len(exchange.responses):
+                raise ConnectionAbortedError  # litellm tries again after a reset; whether we do is not its choice
+            exchange.sent += 1
             request.extensions["timeout"]["connect"] = connect  # litellm knows one deadline for most providers
 
-        async def remember(response: Any) -> None:
-            _responses.get().append(response)
+        async def after(response: Any) -> None:
+            _exchange.get().responses.append(response)
 
-        hooks = {"request": [limit_connecting], "response": [remember]}
+        hooks = {"request": [before], "response": [after]}
         return AsyncHTTPHandler(event_hooks=hooks, follow_redirects=False)
 
     def _chat_arguments(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Sort a request's fields: litellm's to translate, the provider's own, and those that lead nowhere."""
         arguments = {name: value for name, value in fields.items() if name in self._fields}
-        others = {name: value for name, value in fields.items() if name not in self._fields and name != "model"}
+        taken = self._fields | _WITHHELD
+        others = {name: value for name, value in fields.items() if name not in taken}
         if self._extra_body and others:
             arguments["extra_body"] = others if self._client is None else _native_gemini(others)
         # Compiled by the dialects already: litellm's opinion of what a model can do must not drop it.
@@ -237,12 +273,13 @@ class LitellmUpstream:
     async def _call_provider(self, call: Any, arguments: dict[str, Any]) -> WholeAnswer | StreamedAnswer:
         timeouts = self._settings.timeouts
         try:
-            async with _collected_responses() as responses, asyncio.timeout(min(timeouts.first_token, timeouts.total)):
+            # A plain answer begins when it is complete, so that the first deadline holds for all of it.
+            async with _exchanging() as exchange, asyncio.timeout(min(timeouts.first_token, timeouts.total)):
                 answer = await call(**self._call, **arguments)
         except Exception as error:
             raise self._translate(error) from error
         if arguments.get("stream"):
-            return StreamedAnswer(answer, responses, timeouts, self._translate)
+            return StreamedAnswer(answer, exchange.responses, timeouts, self._translate)
         return WholeAnswer(_encode(answer))
 
     def _translate(self, error: BaseException) -> UpstreamError:
@@ -314,23 +351,23 @@ class StreamedAnswer:
             EOFError: the stream broke off; litellm would end it with a finish reason of its own making.
         """
         finished = any(choice.finish_reason for choice in chunk.choices)
-        if finished and not (self._stream.received_finish_reason or self._stream.intermittent_finish_reason):
+        if finished and not any(getattr(self._stream, name, True) for name in _FINISH_REASONS):
             raise EOFError
         return _encode(chunk)
 
 
 @asynccontextmanager
-async def _collected_responses() -> AsyncIterator[list[Any]]:
-    """Collect the HTTP responses of one call; when it fails or is cancelled, close them."""
-    responses: list[Any] = []
-    token = _responses.set(responses)
+async def _exchanging() -> AsyncIterator[_Exchange]:
+    """Watch one call; when it fails or is cancelled, close what it received."""
+    exchange = _Exchange()
+    token = _exchange.set(exchange)
     try:
-        yield responses
+        yield exchange
     except BaseException:
-        await _close_all(responses)
+        await _close_all(exchange.responses)
         raise
     finally:
-        _responses.reset(token)
+        _exchange.reset(token)
 
 
 async def _close_all(responses: Iterable[Any]) -> None:
@@ -346,7 +383,9 @@ def translate(error: BaseException, backend: str, secrets: Iterable[str] = ()) -
     cause = getattr(error, "original_exception", None) or error  # litellm wraps what breaks a stream
     kind = next(kind for base in type(cause).__mro__ if (kind := error_map().get(base)) is not None)
     if kind is UpstreamRefused:
-        return _refusal(cause, backend, secrets)
+        if (status := _status(cause)) not in _OUR_FAULT:
+            return _refusal(cause, _PASSED_ON.get(status, HTTPStatus.BAD_REQUEST), backend, secrets)
+        kind = UpstreamMisconfigured
     if kind in (UpstreamFailed, UpstreamTimeout) and _could_not_connect(cause):
         kind = UpstreamUnreachable
     failure = kind(f"Backend '{backend}' {_WORDS[kind]} ({type(cause).__name__}).", backend=backend)
@@ -355,15 +394,13 @@ def translate(error: BaseException, backend: str, secrets: Iterable[str] = ()) -
     return failure
 
 
-def _refusal(error: BaseException, backend: str, secrets: Iterable[str]) -> UpstreamRefused:
+def _refusal(error: BaseException, status: HTTPStatus, backend: str, secrets: Iterable[str]) -> UpstreamRefused:
     raised = load_litellm().exceptions
     message, code = f"Backend '{backend}' refused the request ({type(error).__name__}).", UpstreamRefused.code
     if isinstance(error, raised.ContextWindowExceededError):
         message, code = f"The request exceeds the context window of backend '{backend}'.", "context_length_exceeded"
     elif isinstance(error, raised.ContentPolicyViolationError):
         code = "content_policy_violation"
-    unprocessable = isinstance(error, raised.UnprocessableEntityError)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if unprocessable else HTTPStatus.BAD_REQUEST
     words = next(_provider_words(error), None)
     if words is None or any(secret in words for secret in secrets):
         words = message
@@ -388,22 +425,28 @@ _error_bodies = msgspec.json.Decoder(_ErrorBody)
 def _provider_words(error: BaseException) -> Iterator[str]:
     """Find what the provider itself said, in the exception or in those that led to it."""
     for cause in _causes(error):
-        if isinstance(body := getattr(cause, "body", None), dict) and isinstance(body.get("message"), str):
-            yield body["message"]
-        message = getattr(cause, "message", b"")
-        raw = message.encode() if isinstance(message, str) else bytes(message)
-        try:
-            said = _error_bodies.decode(raw[raw.find(b"{") :])
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        if words := said.error.message if said.error else said.message:
-            yield words
+        match getattr(cause, "body", None), getattr(cause, "message", None):
+            case {"message": str(words)}, _:
+                yield words
+            case _, str(text):
+                yield from _words_in(text.encode())
+            case _, bytes(text):
+                yield from _words_in(text)
+
+
+def _words_in(text: bytes) -> Iterator[str]:
+    """Find the words in an error body, which litellm may have put something before."""
+    try:
+        said = _error_bodies.decode(text[text.find(b"{") :])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    if words := said.error.message if said.error else said.message:
+        yield words
 
 
 def _could_not_connect(error: BaseException) -> bool:
-    from httpx import ConnectError, ConnectTimeout  # comes with litellm
-
-    return any(isinstance(cause, ConnectError | ConnectTimeout) for cause in _causes(error))
+    failures = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError  # litellm's httpx runs on aiohttp
+    return any(isinstance(cause, failures) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -412,6 +455,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
+
+
+def _status(error: BaseException) -> int:
+    """Give the provider's own status: litellm's exceptions carry those of their class."""
+    statuses = [status for cause in _causes(error) if isinstance(status := getattr(cause, "status_code", None), int)]
+    return statuses[-1] if statuses else HTTPStatus.BAD_REQUEST
 
 
 def _response_headers(error: BaseException) -> Mapping[str, str]:
@@ -440,9 +489,9 @@ def _encode(answer: Any) -> bytes:
 def _native_gemini(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Move what the dialects write for Google's OpenAI-compatible endpoint to its place in Gemini's own API."""
     native = {name: value for name, value in fields.items() if name != "extra_body"}
-    google = fields.get("extra_body", {}).get("google", {})
-    if "thinking_config" in google:
-        native["generationConfig"] = {"thinkingConfig": google["thinking_config"]}
+    match fields.get("extra_body"):
+        case {"google": {"thinking_config": thinking}}:
+            native["generationConfig"] = {"thinkingConfig": thinking}
     return native
 
 

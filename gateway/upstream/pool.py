@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from gateway.reasoning import ReasoningOptions
 from gateway.settings import BackendSettings
 from gateway.upstream.base import Answer, Upstream
 from gateway.upstream.dialects import Dialect, Thinking, compile_thinking
@@ -22,11 +24,14 @@ class Backend:
     settings: BackendSettings
     upstream: Upstream
     dialect: Dialect
+    reasoning: ReasoningOptions
     slots: asyncio.Semaphore | None
 
-    def compile_thinking(self, effort: Effort | None, chat: Parsed[ChatRequest]) -> Thinking:
-        """Turn an effort into the fields that this backend wants."""
-        return compile_thinking(self.dialect, effort, chat.decode(self.dialect.watched))
+    def compile_thinking(
+        self, effort: Effort | None, chat: Parsed[ChatRequest], changed: Mapping[str, Any]
+    ) -> Thinking:
+        """Turn an effort into the fields that this backend wants; `changed` are fields that we set already."""
+        return compile_thinking(self.dialect, effort, {**chat.decode(self.dialect.watched), **changed})
 
     async def open(self, path: str, body: bytes) -> Answer:
         """Call the backend, waiting for a free slot first where their number is limited.

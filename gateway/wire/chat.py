@@ -92,6 +92,7 @@ class ChatRequest(msgspec.Struct):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     user: str | None = None
+    metadata: dict[str, str] | None = None
 
 
 class CompletionRequest(msgspec.Struct):

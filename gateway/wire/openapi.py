@@ -34,12 +34,15 @@ _ERROR = {
 }
 
 
-def describe(shape: type[msgspec.Struct] | None, summary: str) -> dict[str, Any]:
+_STREAMED = {"description": "The answer", "content": {"application/json": {}, "text/event-stream": {}}}
+
+
+def describe(shape: type[msgspec.Struct] | None, summary: str, *, streams: bool = False) -> dict[str, Any]:
     """Give a route's description: what it takes, what it answers, and OpenAI's shape for its errors."""
     described: dict[str, Any] = {
         "summary": summary,
         "response_model": None,
-        "responses": {"4XX": _ERROR, "5XX": _ERROR},
+        "responses": {"4XX": _ERROR, "5XX": _ERROR} | ({200: _STREAMED} if streams else {}),
         "openapi_extra": {"security": [{"bearer": []}]},
     }
     if shape is not None:

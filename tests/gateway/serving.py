@@ -205,7 +205,9 @@ def running_gateway(
         yield gateway
         gateway.stop()
         gateway.check_log()
-    except BaseException as error:
+    except ServingError:
+        raise
+    except BaseException as error:  # the test failed: the log may say why
         error.add_note(f"the gateway's log ends:\n{gateway.log()[-4000:]}")
         raise
     finally:

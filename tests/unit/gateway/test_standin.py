@@ -225,7 +225,7 @@ class TestThinking:
         assert streamed(chat(client, stream=True, standin=switches)) == plain
 
     def test_silent_thinking_takes_its_time_and_shows_nothing(self, client):
-        switches = {"thinking": "always", "thinking_style": "silent", "thinking_ms": 150}
+        switches = {"thinking": "always", "thinking_style": "silent", "thinking_ms": 500}
         started = time.monotonic()
         with client.stream(
             "POST", CHAT, json={"model": "m", "messages": USER, "stream": True, "standin": switches}
@@ -233,7 +233,7 @@ class TestThinking:
             headers_after = time.monotonic() - started
             first = next(r.iter_lines())
             first_after = time.monotonic() - started
-        assert headers_after < 0.1 < 0.15 <= first_after
+        assert headers_after < 0.4 < 0.5 <= first_after
         assert "reasoning" not in first
 
     def test_keep_alive_thinking_sends_comments_first(self, client):
@@ -567,7 +567,7 @@ class TestSwitches:
         for stream in (False, True):
             started = time.monotonic()
             chat(client, stream=stream, standin=pace)
-            assert 0.12 <= time.monotonic() - started < 0.4
+            assert 0.12 <= time.monotonic() - started < 2
 
     def test_reset_returns_to_the_start(self, standin, client):
         standin.behave(tokens=1)
@@ -620,7 +620,7 @@ class TestJournal:
         until(lambda: standin.requests()[0]["outcome"] != "open")
         (entry,) = standin.requests()
         assert entry["outcome"] == "client-left"
-        assert entry["arrived"] + entry["seconds"] - left < 0.2
+        assert entry["arrived"] + entry["seconds"] - left < 1
 
     def test_refusals_and_faults_are_told_apart(self, standin, client):
         chat(client, n=0)

@@ -1,0 +1,1 @@
+"""Trains, judges and writes bundles; nothing here is imported when serving."""

@@ -1,0 +1,98 @@
+"""What a conversation carries from one request to the next, and how much of a turn leans on what came before.
+
+A conversation's difficulty rises at once and falls with hysteresis, tool loops stay with one model until the final
+answer, and a change of tier must be worth reading the whole prefix again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from classifiers.types import Conversation
+from router.types import Session, Tier
+
+LEAN_ALL, LEAN_SHORT, LEAN_LITTLE = 0.85, 0.55, 0.2
+"""Share of the past difficulty that a turn keeps: one that only refers, a short one, one that stands alone."""
+
+SHORT_CHARS = 48
+"""A turn up to this length says little without what came before it. Chinese says as much in a third."""
+
+SWITCH_MARGIN = 0.05
+"""Difficulty beyond the threshold that a change of tier needs at least."""
+
+PREFIX_MARGIN = 0.15
+"""What a change of tier needs besides, once the prefix to be read again is `LONG_PREFIX` tokens long."""
+
+LONG_PREFIX = 50_000
+
+_CLOSING = re.compile(
+    r"^\W*(?:"
+    r"(?:many |ok(?:ay)?,? |great,? |perfect,? )*"
+    r"(?:thanks|thank you|thx|cheers|got it|makes sense|perfect|great|bye|"
+    r"gracias|merci|danke|спасибо|ありがとう(?:ございます)?)"
+    r"|(?:好的?，?|太好了，?|明白了?，?)*(?:谢谢你?|多谢|感谢|谢啦|明白了|懂了|再见)"
+    r")\b.{0,40}$",
+    re.IGNORECASE | re.DOTALL,
+)
+_REFERRING = re.compile(
+    r"^\W*(?:(?:yes|yep|yeah|no|ok(?:ay)?|sure|go on|go ahead|continue|proceed|why|how so|how come|really|are you sure|"
+    r"and |but |what about|what if|now |then |same |again|explain|elaborate|more|s[ií]|oui|ja|nein|да|нет|"
+    r"warum|pourquoi|por qu[eé]|почему|дальше|はい|いいえ|なぜ|続けて)\b"
+    r"|(?:好|是的?|对|不对?|嗯|可以|行|继续|接着|然后|为什么|为何|怎么|那|那么|如果|再|换|详细|展开|请继续|你确定))",
+    re.IGNORECASE,
+)
+
+
+def in_tool_loop(conversation: Conversation) -> bool:
+    """Whether the request continues a tool loop: its last turn is a tool's result."""
+    return bool(conversation.turns) and conversation.turns[-1].role == "tool"
+
+
+def leaning(conversation: Conversation) -> float:
+    """Say how much of the past difficulty the last user turn keeps, in [0, 1].
+
+    Weakness: it reads openings and length. A short question on a new topic counts as leaning on the old one.
+    """
+    text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "").strip()
+    if not text or _CLOSING.match(text):
+        return 0.0
+    length = len(text) + 2 * sum(1 for character in text[:SHORT_CHARS] if character > "\u2e80")
+    if length > 3 * SHORT_CHARS:
+        return LEAN_LITTLE
+    if _REFERRING.match(text):
+        return LEAN_ALL
+    return LEAN_SHORT if length <= SHORT_CHARS else LEAN_LITTLE
+
+
+def carried_difficulty(estimated: float, session: Session | None, lean: float) -> float:
+    """Combine a turn's own difficulty with the conversation's: up at once, down by what does not lean."""
+    if session is None or estimated >= session.difficulty:
+        return estimated
+    return estimated + lean * (session.difficulty - estimated)
+
+
+def switch_margin(session: Session | None, towards: Tier, prefix_tokens: int) -> float:
+    """Difficulty by which a change of tier must clear the threshold, for the prefix that is read again.
+
+    None is asked when the tier does not change, or when there is no conversation yet.
+    """
+    if session is None or session.tier is towards:
+        return 0.0
+    return SWITCH_MARGIN + PREFIX_MARGIN * min(1.0, prefix_tokens / LONG_PREFIX)
+
+
+def fingerprint(conversation: Conversation) -> str:
+    """Name a conversation by how it began, for clients that name it in no other way.
+
+    Two conversations of one tenant that begin with the same words share a name until their histories are told
+    apart by the client; what they then share is a hint about difficulty, never content.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for turn in conversation.turns:
+        digest.update(turn.role.encode())
+        digest.update(turn.text[:4096].encode(errors="replace"))
+        digest.update(b"\0")
+        if turn.role == "user":
+            break
+    return digest.hexdigest()

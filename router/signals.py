@@ -1,0 +1,101 @@
+"""What is known of a request before anything is decided: the four signals, and the plain facts beside them.
+
+- *conversation type*: the bundle's kind head; a tool loop is always `agentic`. Weakness: short turns say little of it.
+- *complexity*: the bundle, and what the conversation carries. Weakness: trained mostly on single questions whose
+  answers can be checked.
+- *tool needs*: declared tools, tool results, words that ask for fresh facts. Weakness: it reads wording, so that "the
+  latest theorem" looks fresh.
+- *explicit intent*: `router.intent`. Weakness: it reads wording, not meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from classifiers.types import DifficultyModel, Estimate, Kind
+from router.conversation import carried_difficulty, in_tool_loop, leaning
+from router.intent import Intent, read_intent
+from router.types import RouteRequest, Signal
+
+_FRESH = re.compile(
+    r"\b(?:today(?:'s)?|right now|currently|latest|breaking|this (?:week|morning|month)|live (?:score|price)|"
+    r"(?:stock|share|exchange) (?:price|rate)s?|weather|news|look (?:it )?up|search (?:the web|online|for))\b"
+    r"|今天|现在几点|最新|实时|股价|汇率|天气|新闻|查一下|搜一下|搜索",
+    re.IGNORECASE,
+)
+_FRESH_CHARS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ToolNeeds:
+    """Whether a request works with tools, or would need to."""
+
+    declared: int
+    in_loop: bool
+    fresh_facts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """All signals of one request. `difficulty` is the conversation's, `estimate.difficulty` the turn's own."""
+
+    estimate: Estimate
+    difficulty: float
+    kind: Kind
+    intent: Intent
+    tool_needs: ToolNeeds
+    lean: float
+
+    def listed(self, request: RouteRequest) -> Iterator[Signal]:
+        """Yield the signals as the explanation shows them."""
+        estimate, needs = self.estimate, request.needs
+        yield Signal("conversation type", self.kind.value, f"{estimate.kind_confidence:.0%} sure")
+        yield Signal(
+            "complexity",
+            round(self.difficulty, 4),
+            f"this turn {estimate.difficulty:.2f}, answers right: fast {estimate.p_fast:.0%}, "
+            f"deep {estimate.p_deep:.0%}, by {estimate.model}",
+        )
+        tools = self.tool_needs
+        declared = f"{tools.declared} declared" + (", in a loop" if tools.in_loop else "")
+        yield Signal("tool needs", bool(tools.declared or tools.fresh_facts), declared + _fresh_note(tools))
+        intent = self.intent
+        yield Signal("explicit intent", intent.direction, _intent_note(intent))
+        yield Signal("prompt tokens", needs.prompt_tokens, "a safe estimate")
+        yield Signal("client effort", request.effort and request.effort.value)
+        yield Signal("client max tokens", needs.max_tokens)
+        session = request.session
+        yield Signal("conversation", session.tier.value if session else None, f"leans {self.lean:.0%} on it")
+
+
+def read_signals(request: RouteRequest, model: DifficultyModel) -> Signals:
+    """Read all signals of a request. Never raises."""
+    conversation = request.conversation
+    estimate = model.estimate(conversation)
+    text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
+    lean = leaning(conversation) if request.session else 0.0
+    tool_needs = ToolNeeds(
+        declared=conversation.tools,
+        in_loop=in_tool_loop(conversation),
+        fresh_facts=_FRESH.search(text[:_FRESH_CHARS]) is not None,
+    )
+    return Signals(
+        estimate=estimate,
+        difficulty=carried_difficulty(estimate.difficulty, request.session, lean),
+        kind=Kind.AGENTIC if tool_needs.in_loop else estimate.kind,
+        intent=read_intent(text),
+        tool_needs=tool_needs,
+        lean=lean,
+    )
+
+
+def _fresh_note(tools: ToolNeeds) -> str:
+    return ", asks for fresh facts" if tools.fresh_facts else ""
+
+
+def _intent_note(intent: Intent) -> str:
+    if not intent.phrase:
+        return ""
+    return f"“{intent.phrase}”" + (f", which is {intent.discounted}" if intent.discounted else "")

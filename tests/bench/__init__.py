@@ -1,0 +1,1 @@
+"""The benchmark: `python -m tests.bench`, described in docs/benchmarks.md."""

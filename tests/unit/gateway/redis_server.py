@@ -1,0 +1,98 @@
+"""A real Redis for tests: started on a free port in a temporary folder, and killed, frozen or restarted at will."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+
+_START_TIMEOUT_S = 10.0
+
+
+class RedisServer:
+    """One server process. `stop` and `start` may be called any number of times; the port stays."""
+
+    def __init__(self, folder: Path, *, binary: str = "redis-server", options: Sequence[str] = ()) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._binary = binary
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        config = self.folder / "redis.conf"
+        config.touch()  # a Sentinel writes what it learns there
+        command = [self._binary, str(config), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self.folder), "--daemonize", "no", *self._options]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stop the process without closing anything: connections stand and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def client(self) -> redis_py.Redis:
+        """Give a plain client, to look at the server from outside; close it after use."""
+        return redis_py.Redis(host="127.0.0.1", port=self.port, socket_timeout=5)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(redis_py.RedisError), self.client() as client:
+                client.execute_command("PING")
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"{self._binary} did not answer:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def running_redis(*, binary: str = "redis-server", options: Sequence[str] = ()) -> Iterator[RedisServer]:
+    """Start a server for the length of a `with`; without the program the test is skipped."""
+    if shutil.which(binary) is None:
+        pytest.skip(f"{binary} is not installed")
+    with tempfile.TemporaryDirectory(prefix="thalamus-redis-") as folder:
+        server = RedisServer(Path(folder), binary=binary, options=options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on now, low enough for a cluster's bus port above it."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < 55_000:
+            return port
+    raise RuntimeError("no free port below 55000")
