@@ -44,6 +44,7 @@ from gateway.upstream.local import EmbeddedUpstream
 from gateway.upstream.pool import Backend
 from gateway.wire.openapi import add_components
 from router.engine import Engine
+from router.intent import load_phrases
 from router.policy import Policy, TierTarget
 from router.routes import NamedRoute, compile_rule
 from router.types import Abilities, Candidate
@@ -134,6 +135,7 @@ class Builder:
         # Without Redis, answers must not push conversations and counters out of the process's memory.
         state = opened.store if opened.redis else self._memory
         limits = Limits(settings.limits, state)
+        load_phrases()
         model = open_model(settings.routing.bundle)
         self._metrics.show_model(model.name)
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}

@@ -66,10 +66,21 @@ class Call:
 Handler = Callable[[Call], Awaitable[Reply | StreamReply]]
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorShape:
+    """How a surface writes failures: as a whole answer, and as the last event of a stream."""
+
+    body: Callable[[ThalamusError], bytes]
+    event: Callable[[ThalamusError], bytes]
+
+
+OPENAI_ERRORS = ErrorShape(body=ThalamusError.body, event=error_frame)
+
+
 class Exchange(Response):
     """Serves one request with a handler. A Response, so that an endpoint can simply return it."""
 
-    def __init__(self, request: Request, endpoint: str, handler: Handler) -> None:
+    def __init__(self, request: Request, endpoint: str, handler: Handler, errors: ErrorShape = OPENAI_ERRORS) -> None:
         # Response.__init__ would render a body and headers that this class sends itself.
         self.background = None
         self.status_code = HTTPStatus.OK
@@ -77,6 +88,7 @@ class Exchange(Response):
         self._rooms: Rooms = request.app.state.rooms
         self._record = Record(endpoint)
         self._handler = handler
+        self._errors = errors
         self._started = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -181,9 +193,9 @@ class Exchange(Response):
         """Answer with an error; as the last event where the answer has already begun."""
         self._record.error = error.code
         if self._started:
-            await send({"type": "http.response.body", "body": error_frame(error)})
+            await send({"type": "http.response.body", "body": self._errors.event(error)})
             return
-        await self._send(Reply(error.body(), error.headers, error.status), send)
+        await self._send(Reply(self._errors.body(error), error.headers, error.status), send)
 
     async def _start(self, status: int, headers: Mapping[str, str], send: Send) -> None:
         self._started = True

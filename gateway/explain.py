@@ -38,15 +38,21 @@ def print_decision(decision: Decision) -> None:
     grid.add_row("target", f"{first.backend}   effort {first.effort or 'default'}")
     if decision.estimate is not None:
         estimate = decision.estimate
-        shown = f"{estimate.difficulty:.2f}   goes deep from {decision.threshold:.2f} (dial {decision.dial})"
-        grid.add_row("difficulty", shown)
+        bound = f"   goes deep from {decision.threshold:.2f}" if decision.threshold is not None else ""
+        grid.add_row("difficulty", f"{estimate.difficulty:.2f}{bound} (dial {decision.dial})")
         grid.add_row("", Bar(1.0, 0.0, estimate.difficulty, width=40, color="yellow"))
         grid.add_row("answers right", f"fast {estimate.p_fast:.0%}   deep {estimate.p_deep:.0%}")
         grid.add_row("kind", f"{estimate.kind} ({estimate.kind_confidence:.0%})")
         grid.add_row("thinking", f"about {estimate.thinking_tokens} tokens")
         grid.add_row("judged by", estimate.model)
+    for signal in decision.signals:
+        if signal.value not in (None, False) or signal.note:
+            value = "-" if signal.value is None else str(signal.value)
+            grid.add_row(signal.name, f"{value}   {signal.note}".rstrip())
     for step in decision.steps:
         grid.add_row(step.rule, f"{step.saw} → {step.did}")
+    if decision.runner_up:
+        grid.add_row("runner-up", decision.runner_up)
     if len(decision.targets) > 1:
         grid.add_row("falls back to", ", ".join(target.backend for target in decision.targets[1:]))
     console.print(grid)

@@ -23,6 +23,9 @@ from router.types import Candidate, Decision, Effort, Needs, Reason, RouteReques
 ANSWER_RESERVE = 1024
 """Tokens kept for the answer when the caller set no maximum."""
 
+FORM_LEANING = 0.1
+"""How far a wish about the answer's form ("just the number", "in detail") moves the threshold."""
+
 _OVERFLOW: Mapping[Tier, tuple[Tier, ...]] = {
     Tier.FAST: (Tier.FAST_MINI, Tier.DEEP, Tier.DEEP_MINI),
     Tier.DEEP: (Tier.DEEP_MINI, Tier.FAST, Tier.FAST_MINI),
@@ -207,13 +210,16 @@ class Engine:
         margin = switch_margin(request.session, Tier.DEEP, request.needs.prompt_tokens)
         if request.session is not None and request.session.tier is Tier.DEEP:
             margin = -switch_margin(request.session, Tier.FAST, request.needs.prompt_tokens)
-        bound = min(max(threshold + margin, 0.0), 1.0)
+        leaning = _form_leaning(signals)
+        bound = min(max(threshold + margin + leaning, 0.0), 1.0)
         gain = signals.estimate.p_deep - signals.estimate.p_fast
         least = self.policy.min_gain.get(dial)
         deep = signals.difficulty >= bound
         saw = f"{signals.difficulty:.2f} {'≥' if deep else '<'} {bound:.2f} (dial {dial})"
         if margin:
             saw += f", {margin:+.2f} for the prefix that a change of tier would read again"
+        if leaning:
+            saw += f", {leaning:+.2f} for “{signals.intent.phrase}”"
         if abs(signals.difficulty - bound) < self.policy.unsure:
             deep = _leans_up(dial, default=deep)
             saw += ", unsure"
@@ -301,13 +307,21 @@ def _tool_loop(request: RouteRequest, signals: Signals, steps: list[Step]) -> _V
 
 
 def _intent_says(signals: Signals, steps: list[Step]) -> _Verdict | None:
+    """Follow words about pace. Words about the answer's form ("just the number") only lean, see `_gain`."""
     intent = signals.intent
-    if intent.direction is None or signals.tool_needs.in_loop:
+    if intent.direction is None or intent.subject == "form" or signals.tool_needs.in_loop:
         return None
     up = intent.direction == "up"
     tier = Tier.DEEP if up else Tier.FAST
     steps.append(Step("intent", f"“{intent.phrase}”", f"goes {tier}"))
     return _Verdict(tier, Reason.INTENT_UP if up else Reason.INTENT_DOWN)
+
+
+def _form_leaning(signals: Signals) -> float:
+    """Words about the answer's form move the threshold: whoever wants a number may still have set a hard problem."""
+    if signals.intent.subject != "form":
+        return 0.0
+    return FORM_LEANING if signals.intent.direction == "down" else -FORM_LEANING
 
 
 def _within_bounds(verdict: _Verdict, request: RouteRequest, steps: list[Step]) -> _Verdict:

@@ -121,7 +121,7 @@ class HttpUpstream:
             return HttpAnswer(self._name, response, self._timeouts)
         try:
             async with asyncio.timeout(self._timeouts.idle):
-                refusal = await response.content.read(MAX_ERROR_BYTES)
+                refusal = await _read_up_to(MAX_ERROR_BYTES, response.content)
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._name) from error
         finally:
@@ -183,6 +183,13 @@ class HttpAnswer:
             self._response.release()
         else:
             self._response.close()
+
+
+async def _read_up_to(limit: int, content: aiohttp.StreamReader) -> bytes:
+    found = b""
+    while len(found) < limit and (chunk := await content.read(limit - len(found))):
+        found += chunk
+    return found
 
 
 def _refusal(backend: str, response: aiohttp.ClientResponse, body: bytes) -> UpstreamError:

@@ -34,15 +34,20 @@ class Phrase:
     Attributes:
         starts: the phrase begins with one of these: a word or several (in unspaced languages, any string).
             A common word is given with its followers ("in short"), as the last word is looked up.
-        pattern: matched where the phrase begins. Its groups are gaps, filled with the caller's own words.
+        written: the pattern as text.
         want: ``up`` or ``down`` for words about thinking and pace; ``form`` for words that want a short answer.
         is_command: whether it asks for something only at the opening of a clause.
     """
 
     starts: frozenset[str]
-    pattern: re.Pattern[str]
+    written: str
     want: Want
     is_command: bool
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Matched where the phrase begins. Its groups are gaps, filled with the caller's own words."""
+        return _compiled(self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +172,23 @@ def _compile_phrases(table: Table, *, spaced: bool) -> Iterator[Phrase]:
             for starts, patterns in phrases.items():
                 yield Phrase(
                     starts=_in_both_scripts(table, (start.replace("_", " ") for start in starts.split())),
-                    pattern=_compile_phrase(_any_of(_expand(table, patterns)), spaced=spaced),
+                    written=_phrase(_any_of(_expand(table, patterns)), spaced=spaced),
                     want=want,
                     is_command=place == "commands",
                 )
 
 
-def _compile_phrase(pattern: str, *, spaced: bool) -> re.Pattern[str]:
+def _phrase(pattern: str, *, spaced: bool) -> str:
     if not spaced:
-        return re.compile(pattern)
+        return pattern
     # A prompt may wrap its lines anywhere, so that any white space counts as the space of a phrase.
-    return re.compile(f"(?<!{_LETTER})" + pattern.replace(" ", r"(?:\s+)") + f"(?!{_LETTER})")
+    return f"(?<!{_LETTER})" + pattern.replace(" ", r"(?:\s+)") + f"(?!{_LETTER})"
+
+
+@cache
+def _compiled(written: str) -> re.Pattern[str]:
+    """Compile a phrase when a prompt first begins to say it: all of them at once would cost half a second."""
+    return re.compile(written)
 
 
 def _compile_opening(lead: list[str], deny: list[str], *, spaced: bool) -> re.Pattern[str]:

@@ -87,7 +87,7 @@ _NOTHING = Intent(direction=None)
 
 
 def load_phrases() -> None:
-    """Compile the tables now (about half a second), not when the first prompt is read."""
+    """Read the tables now, not when the first prompt is read."""
     _index()
     paste_signs()
 
