@@ -16,7 +16,7 @@ help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.demo  ## serve `auto` on port 8080 (PORT=N); the model in the box unless thalamus.yaml says otherwise
-	@$(BIN)/thalamus serve --port $(PORT) $(if $(CONFIG),--config $(CONFIG))
+	@exec $(BIN)/thalamus serve --port $(PORT) $(if $(CONFIG),--config $(CONFIG))
 
 install: $(VENV)/.demo  ## install what serving needs
 
@@ -29,7 +29,7 @@ check: dev  ## lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: check system  ## check and run every test
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 format: dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .

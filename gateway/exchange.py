@@ -63,6 +63,7 @@ class Call:
     remember: Callable[[Session], Awaitable[None]] | None = None
 
 
+Served = tuple[Call, Reply | StreamReply]
 Handler = Callable[[Call], Awaitable[Reply | StreamReply]]
 
 
@@ -74,7 +75,7 @@ class ErrorShape:
     event: Callable[[ThalamusError], bytes]
 
 
-OPENAI_ERRORS = ErrorShape(body=ThalamusError.body, event=error_frame)
+OPENAI_ERRORS = ErrorShape(body=lambda error: error.body(), event=error_frame)
 
 
 class Exchange(Response):
@@ -96,9 +97,11 @@ class Exchange(Response):
         record, rooms = self._record, self._rooms
         rooms.metrics.in_flight.inc()
         try:
-            await self._serve_until_client_leaves(receive, send)
+            served = await self._serve_until_client_leaves(receive, send)
             if record.error is None:
                 record.outcome = Outcome.DONE
+            if served is not None:
+                await _remember(*served)
         except ClientLeft:
             record.outcome, record.error = Outcome.DROPPED, "client_left"
         except asyncio.CancelledError:
@@ -110,13 +113,14 @@ class Exchange(Response):
             if rooms.limits:
                 await rooms.limits.count(record)
 
-    async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> None:
+    async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> Served | None:
+        """Serve, and stop when the client goes; give what was answered, None if that was an error."""
         try:
             caller = self._identify()
             body = await read_body(self._request, receive, self._rooms.settings.server)
         except ThalamusError as error:
             await self._send_error(error, send)
-            return
+            return None
         serving = asyncio.current_task()
         left = False
 
@@ -130,7 +134,7 @@ class Exchange(Response):
 
         watcher = asyncio.create_task(watch())
         try:
-            await self._serve(caller, body, send)
+            return await self._serve(caller, body, send)
         except asyncio.CancelledError:
             if left and serving is not None and serving.uncancel() == 0:
                 raise ClientLeft from None
@@ -143,7 +147,7 @@ class Exchange(Response):
         self._record.tenant, self._record.key = caller.tenant, caller.name
         return caller
 
-    async def _serve(self, caller: Caller, body: bytes, send: Send) -> None:
+    async def _serve(self, caller: Caller, body: bytes, send: Send) -> Served | None:
         call = Call(self._rooms, self._request.headers, caller, self._record, body)
         try:
             reply = await self._handler(call)
@@ -151,23 +155,15 @@ class Exchange(Response):
                 await self._send_stream(reply, send)
             else:
                 await self._send(reply, send)
-            await self._remember(call, reply)
         except ThalamusError as error:
             await self._send_error(error, send)
         except Exception:  # noqa: BLE001
             # The edge: a defect must not leave a client without an answer, nor the log without a traceback.
             _log.exception("defect", endpoint=self._record.endpoint)
             await self._send_error(InternalError(), send)
-
-    async def _remember(self, call: Call, reply: Reply | StreamReply) -> None:
-        """Keep what later requests may use: the answer, the conversation's state, what was used of a limit."""
-        record = call.record
-        if reply.after is not None:
-            await reply.after()
-        session = record.decision.session if record.decision else None
-        if call.remember is not None and session is not None and record.target is not None:
-            tier = record.target.tier or session.tier
-            await call.remember(replace(session, tier=tier, backend=record.target.backend))
+        else:
+            return call, reply
+        return None
 
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = {"content-type": "application/json", **reply.headers, "content-length": str(len(reply.body))}
@@ -204,6 +200,20 @@ class Exchange(Response):
         record.gateway_s = max(0.0, record.since_start() - record.upstream_s)
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": int(status), "headers": encoded})
+
+
+async def _remember(call: Call, reply: Reply | StreamReply) -> None:
+    """Keep what later requests may use: the answer, and the conversation's state.
+
+    Runs when the client has its last byte and may be gone: nothing here can be cancelled by its leaving.
+    """
+    record = call.record
+    if reply.after is not None:
+        await reply.after()
+    session = record.decision.session if record.decision else None
+    if call.remember is not None and session is not None and record.target is not None:
+        tier = record.target.tier or session.tier
+        await call.remember(replace(session, tier=tier, backend=record.target.backend))
 
 
 class ClientLeft(Exception):
