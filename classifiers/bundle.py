@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from classifiers.features import FEATURES_VERSION, STRUCTURE, extract
 from classifiers.onnx import Graph, as_float32
+from classifiers.sentences import EncoderUnavailable, SentenceEncoder
+from classifiers.terms import TermTable
 from classifiers.text import read
 from classifiers.types import Conversation, Estimate, Kind, Role, Turn
-from classifiers.words import WordTable
 
 BUNDLES: Final = Path(__file__).parent / "bundles"
 """Where the bundles that come with the project lie."""
@@ -36,6 +37,16 @@ _ROLES: Final[Mapping[str, Role]] = {
 }
 _TOLERANCE: Final = 2e-3
 """How far a golden estimate may move between machines: float32 sums differ in their last digits."""
+
+
+_ROLES: Final[Mapping[str, Role]] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
 
 
 class BundleError(Exception):
@@ -62,7 +73,8 @@ class Manifest:
     features_version: int
     structure: tuple[str, ...]
     kinds: tuple[Kind, ...]
-    word_scale: float
+    encoder: Mapping[str, str] | None
+    """SHA-256 of the sentence encoder's files, where the bundle reads sentences too (`cortex`)."""
     files: Mapping[str, str]
     """SHA-256 of every other file, in hex, by name."""
     thresholds: Mapping[str, float]
@@ -72,13 +84,16 @@ class Manifest:
     """From the graph's `hard_deep` to the probability that a deep model falls short."""
 
 
-class Reflex:
-    """The default model: structure and static word vectors through one small graph."""
+class BundleModel:
+    """One trained model: structure and terms, and with an encoder whole sentences, through one small graph."""
 
-    def __init__(self, manifest: Manifest, words: WordTable, graph: Graph) -> None:
+    def __init__(
+        self, manifest: Manifest, terms: TermTable, graph: Graph, encoder: SentenceEncoder | None = None
+    ) -> None:
         self._manifest = manifest
-        self._words = words
+        self._terms = terms
         self._graph = graph
+        self._encoder = encoder
 
     @property
     def name(self) -> str:
@@ -91,27 +106,26 @@ class Reflex:
         return self._manifest.thresholds
 
     def estimate(self, conversation: Conversation) -> Estimate:
-        """Judge one conversation."""
+        """Judge one conversation. Never raises, for any text."""
         return self.estimate_many([conversation])[0]
 
     def estimate_many(self, conversations: Sequence[Conversation]) -> list[Estimate]:
         """Judge a batch in one run of the graph: several times faster a prompt than one by one."""
         if not conversations:
             return []
-        dense, pooled = model_inputs(conversations, self._words)
-        outputs = self._graph.run({"dense": dense, "pooled": pooled})
-        p_fast = 1.0 - self._manifest.fast(outputs["hard"])
-        p_deep = 1.0 - self._manifest.deep(outputs["hard_deep"])
-        kinds = outputs["kind"]
-        best = kinds.argmax(axis=1)
+        outputs = self._graph.run(graph_inputs(conversations, self._terms, self._encoder))
+        fails = self._manifest.fast(outputs["hard"])
+        deep_fails = self._manifest.deep(outputs["hard_deep"])
+        best = outputs["kind"].argmax(axis=1)
+        thinking = np.expm1(outputs["tokens"])
         return [
             Estimate(
-                difficulty=float(1.0 - p_fast[at]),
-                p_fast=float(p_fast[at]),
-                p_deep=float(p_deep[at]),
+                difficulty=float(fails[at]),
+                p_fast=1.0 - float(fails[at]),
+                p_deep=1.0 - float(deep_fails[at]),
                 kind=self._manifest.kinds[best[at]],
-                kind_confidence=float(kinds[at, best[at]]),
-                thinking_tokens=round(float(np.expm1(outputs["tokens"][at]))),
+                kind_confidence=float(outputs["kind"][at, best[at]]),
+                thinking_tokens=max(round(float(thinking[at])), 0),
                 raw=float(outputs["hard"][at]),
                 model=self.name,
             )
@@ -119,16 +133,27 @@ class Reflex:
         ]
 
 
-def model_inputs(
-    conversations: Iterable[Conversation], words: WordTable
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Give the graph's inputs: structure, shape ``(N, len(STRUCTURE))``, and pooled vectors, ``(N, 2 * D)``.
+def graph_inputs(
+    conversations: Iterable[Conversation], terms: TermTable, encoder: SentenceEncoder | None
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Give the graph's inputs.
 
-    The first half of a pooled row is the whole question, the second its ask.
+    ``dense`` is structure, shape ``(N, len(STRUCTURE))``; ``lexical`` what the terms say, ``(N, outputs)``; and
+    ``sentence``, where there is an encoder, the ask's embedding.
     """
-    features = [extract(read(conversation)) for conversation in conversations]
-    pooled = [np.concatenate([words.pool(each.terms), words.pool(each.ask_terms)]) for each in features]
-    return as_float32([each.dense for each in features]), as_float32(pooled)
+    dense, asked, sentence = model_features(conversations, encoder)
+    inputs = {"dense": dense, "lexical": as_float32([terms.read(each) for each in asked])}
+    return inputs if sentence is None else {**inputs, "sentence": sentence}
+
+
+def model_features(
+    conversations: Iterable[Conversation], encoder: SentenceEncoder | None
+) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.uint32]], npt.NDArray[np.float32] | None]:
+    """Read conversations as far as no weights are needed: structure, terms of the ask, and with an encoder its place."""
+    readings = [read(conversation) for conversation in conversations]
+    features = [extract(reading) for reading in readings]
+    sentence = None if encoder is None else encoder.encode([reading.ask for reading in readings])
+    return as_float32([each.dense for each in features]), [each.ask_terms for each in features], sentence
 
 
 def list_bundles(folder: Path = BUNDLES) -> list[str]:
@@ -136,7 +161,7 @@ def list_bundles(folder: Path = BUNDLES) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
 
 
-def load_bundle(name_or_path: str | Path) -> Reflex:
+def load_bundle(name_or_path: str | Path) -> BundleModel:
     """Open a bundle by the name of one that comes with the project, or by the path of any other.
 
     Raises:
@@ -146,7 +171,8 @@ def load_bundle(name_or_path: str | Path) -> Reflex:
     folder = _find(name_or_path)
     manifest = _read_manifest(folder)
     _check_hashes(folder, manifest)
-    model = Reflex(manifest, WordTable.open(folder, manifest.word_scale), Graph(folder / GRAPH))
+    encoder = _open_encoder(folder, manifest)
+    model = BundleModel(manifest, TermTable.open(folder), Graph(folder / GRAPH), encoder)
     _check_golden(folder, model)
     return model
 
@@ -182,7 +208,7 @@ def _manifest(written: Mapping[str, Any]) -> Manifest:
         features_version=written["features_version"],
         structure=tuple(written["structure"]),
         kinds=tuple(Kind(kind) for kind in written["kinds"]),
-        word_scale=float(written["word_scale"]),
+        encoder=written["encoder"],
         files=dict(written["files"]),
         thresholds={notch: float(value) for notch, value in written["thresholds"].items()},
         fast=_calibration(written["calibration"]["fast"]),
@@ -192,6 +218,15 @@ def _manifest(written: Mapping[str, Any]) -> Manifest:
 
 def _calibration(written: Mapping[str, Sequence[float]]) -> Calibration:
     return Calibration(tuple(map(float, written["raw"])), tuple(map(float, written["probability"])))
+
+
+def _open_encoder(folder: Path, manifest: Manifest) -> SentenceEncoder | None:
+    if manifest.encoder is None:
+        return None
+    try:
+        return SentenceEncoder(manifest.encoder)
+    except EncoderUnavailable as error:
+        raise BundleError(f"{folder}: {error}") from error
 
 
 def _check_hashes(folder: Path, manifest: Manifest) -> None:
@@ -207,7 +242,7 @@ def _check_hashes(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def _check_golden(folder: Path, model: Reflex) -> None:
+def _check_golden(folder: Path, model: BundleModel) -> None:
     examples = [json.loads(line) for line in (folder / GOLDEN).read_text(encoding="utf-8").splitlines()]
     estimates = model.estimate_many([conversation_from(example) for example in examples])
     for example, estimate in zip(examples, estimates, strict=True):

@@ -21,10 +21,28 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one backend; `error` is the closed error code, None when it answered."""
+    """One try at one backend; `error` is the closed error code, None when it answered.
+
+    `check` is what a cascade found in the answer (see `gateway.cascade.Finding`), None where nothing was checked.
+    """
 
     backend: str
     error: str | None
+    check: str | None = None
+
+    @property
+    def result(self) -> str:
+        """What became of it, in one word."""
+        return self.error or self.check or "ok"
+
+
+@dataclass(slots=True)
+class Spending:
+    """What one call took whose answer was not given: a fast answer that failed its check, or a self-check."""
+
+    backend: str
+    usage: Usage
+    cost: float | None = None
 
 
 @dataclass(slots=True)
@@ -45,7 +63,13 @@ class Record:
     thinking: str = ""
     """Effort asked and applied, as the header says it."""
     usage: Usage | None = None
+    """Tokens of the call whose answer was given."""
+    besides: list[Spending] = field(default_factory=list)
+    """Further calls that were paid for."""
+    own_cost: float | None = None
+    """Dollars of the call whose answer was given; None when its price is unknown."""
     cost: float | None = None
+    """Dollars of all calls as far as prices are known; None when none is."""
     saved: float | None = None
     """Dollars saved against always-deep; None when a price is unknown."""
     outcome: Outcome = Outcome.FAILED
@@ -80,25 +104,38 @@ class Accounts:
     def close(self, record: Record) -> None:
         """Finish a record. Called exactly once per request."""
         record.total_s = record.since_start()
-        if record.usage is not None and record.target is not None:
-            price = self.prices.get(record.target.backend)
-            if price is not None:
-                record.cost = price.cost(record.usage)
-                record.saved = self._saved(record, record.usage, record.cost)
+        self._settle(record)
         for write in self.writers:
             write(record)
+
+    def _settle(self, record: Record) -> None:
+        for spending in record.besides:
+            spending.cost = self._cost(spending.backend, spending.usage)
+        if record.usage is not None and record.target is not None:
+            record.own_cost = self._cost(record.target.backend, record.usage)
+        costs = [record.own_cost, *(spending.cost for spending in record.besides)]
+        known = [cost for cost in costs if cost is not None]
+        if known:
+            record.cost = sum(known)
+        if record.usage is not None and record.cost is not None and len(known) == len(costs):
+            record.saved = self._saved(record, record.usage, record.cost)
+
+    def _cost(self, backend: str, usage: Usage) -> float | None:
+        price = self.prices.get(backend)
+        return None if price is None else price.cost(usage)
 
     def _saved(self, record: Record, usage: Usage, cost: float) -> float | None:
         """Compare with the same request answered by the deep tier, thinking as long as the model expects.
 
-        A request that went deep saves nothing. The expected thinking is an estimate and so is the saving.
+        A request that went deep saves nothing, and loses what was spent before it. The expected thinking is an
+        estimate and so is the saving.
         """
         deep = self.prices.get(self.deep)
         decision = record.decision
         if deep is None or decision is None or record.target is None:
             return None
         if record.target.tier == "deep":
-            return 0.0
+            return (record.own_cost or 0.0) - cost
         thinking = decision.estimate.thinking_tokens if decision.estimate else 0
         always_deep = Usage(usage.input, usage.output + thinking, usage.cached)
         return deep.cost(always_deep) - cost

@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
@@ -24,11 +24,11 @@ from gateway.accounting import Accounts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.cache.opening import Opened, open_store
-from gateway.cache.settings import CacheSettings, RedisSettings
+from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
-from gateway.endpoints import chat, completions, embeddings, health, models, route
+from gateway.endpoints import chat, completions, embeddings, health, messages, models, responses, route
 from gateway.errors import InternalError, MethodNotAllowed, NotFound, RequestError, ThalamusError
-from gateway.exchange import Exchange, Handler
+from gateway.exchange import ErrorShape, Exchange, Handler
 from gateway.limits import Limits
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
@@ -36,21 +36,31 @@ from gateway.prices import find_price
 from gateway.reasoning import ReasoningOptions
 from gateway.rooms import Rooms
 from gateway.sessions import Sessions
-from gateway.settings import BackendSettings, Settings, SettingsError
+from gateway.settings import AnswerCheckSettings, BackendSettings, CascadeSettings, Settings, SettingsError
+from gateway.surfaces.messages import MESSAGES_ERRORS
+from gateway.surfaces.responses.background import Background, running_background
+from gateway.surfaces.responses.keeping import TENANT_BYTES, ResponseStore
+from gateway.surfaces.responses.room import ResponsesRoom
+from gateway.surfaces.responses.sealing import Seal
 from gateway.upstream.base import Upstream
 from gateway.upstream.dialects import DialectError, Dialects, load_dialects
-from gateway.upstream.http import HttpUpstream, open_session
+from gateway.upstream.http import Connections, HttpUpstream, open_connections
 from gateway.upstream.local import EmbeddedUpstream
 from gateway.upstream.pool import Backend
+from gateway.vault import Vault
 from gateway.wire.openapi import add_components
 from router.engine import Engine
+from router.guard import FellBack, GuardedModel, GuardEvent
 from router.intent import load_phrases
 from router.policy import Policy, TierTarget
-from router.routes import NamedRoute, compile_rule
-from router.types import Abilities, Candidate
+from router.routes import Cascade, NamedRoute, compile_rule
+from router.types import Abilities, AnswerCheck, Candidate
 
 STATE_BYTES = 32 * 1024 * 1024
 """Room for conversations and counters in the process, when there is no Redis."""
+
+VAULT_BYTES = 64 * 1024 * 1024
+"""Room for models' reasoning in the process, when there is no Redis."""
 
 _log = structlog.get_logger("thalamus")
 
@@ -65,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, models, route, health):
+    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -84,11 +94,14 @@ class HotPath:
     as well, for the OpenAPI document. See docs/decisions/0004.
     """
 
-    _ENDPOINTS: Mapping[str, tuple[str, Handler]] = {
+    _ENDPOINTS: Mapping[str, tuple[str, Handler] | tuple[str, Handler, ErrorShape]] = {
         "/v1/chat/completions": ("chat", chat.serve_chat),
         "/v1/completions": ("completions", completions.serve_completion),
         "/v1/embeddings": ("embeddings", embeddings.serve_embedding),
         "/v1/route": ("route", route.serve_route),
+        "/v1/responses": ("responses", responses.serve_response, responses.RESPONSES_ERRORS),
+        "/v1/messages": ("messages", messages.serve_message, MESSAGES_ERRORS),
+        "/v1/messages/count_tokens": ("count_tokens", messages.serve_token_count, MESSAGES_ERRORS),
     }
 
     def __init__(self, app: FastAPI) -> None:
@@ -107,12 +120,17 @@ class HotPath:
 class Builder:
     """Builds rooms from configurations, one after the other, and closes at the end all that they opened."""
 
-    def __init__(self, session: aiohttp.ClientSession, closing: AsyncExitStack) -> None:
-        self._session = session
+    def __init__(self, connections: Connections, background: Background, closing: AsyncExitStack) -> None:
+        self._connections = connections
+        self._background = background
         self._closing = closing
         self._metrics = Metrics()
         self._memory = MemoryStore(STATE_BYTES)
+        self._reasoning = MemoryStore(VAULT_BYTES)
+        self._responses = MemoryStore(TENANT_BYTES)
+        self._seal = Seal()
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
+        self._failing_models: set[str] = set()
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
         """Build what a configuration describes; backends that did not change are taken over, calls and all.
@@ -147,14 +165,26 @@ class Builder:
         return Rooms(
             settings=settings,
             keyring=Keyring(settings.keys),
-            engine=Engine(read_policy(settings), model),
+            engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
             backends=backends,
             accounts=accounts,
             metrics=self._metrics,
             sessions=Sessions(state, settings.routing.session_ttl_s),
             limits=limits,
             cache=self._open_cache(settings.cache, opened),
+            vault=self._open_vault(settings, opened),
+            responses=self._open_responses(settings.cache, opened),
         )
+
+    def _guarded(self, model: DifficultyModel, budget_ms: float) -> GuardedModel:
+        return GuardedModel(model, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
+
+    def _report_guard(self, event: GuardEvent) -> None:
+        """Count what went wrong with the difficulty model; say once that it fails."""
+        self._metrics.record_guard(event)
+        if isinstance(event, FellBack) and event.model not in self._failing_models:
+            self._failing_models.add(event.model)
+            _log.error("difficulty model failed", **asdict(event), instead="heuristic")
 
     async def _open_store(self, cache: CacheSettings, redis: RedisSettings) -> Opened:
         """Open the store that is asked for, once per configuration of it."""
@@ -167,6 +197,26 @@ class Builder:
         if settings.mode == "off":
             return None
         return ExactCache(opened.store, settings, on_event=self._metrics.record_cache)
+
+    def _open_vault(self, settings: Settings, opened: Opened) -> Vault | None:
+        if not settings.vault.enabled:
+            return None
+        key = settings.cache.encryption_key
+        return Vault(
+            opened.store if opened.redis else self._reasoning,
+            ttl_s=settings.vault.ttl_s,
+            max_bytes=settings.vault.max_value_bytes,
+            tenant_quota_bytes=settings.vault.tenant_quota_bytes,
+            encryption_key=decode_key(key) if key is not None else None,
+        )
+
+    def _open_responses(self, settings: CacheSettings, opened: Opened) -> ResponsesRoom:
+        key = settings.encryption_key
+        return ResponsesRoom(
+            store=ResponseStore(opened.store if opened.redis else self._responses),
+            background=self._background,
+            seal=self._seal if key is None else Seal(decode_key(key)),
+        )
 
     async def _open_backend(self, name: str, settings: BackendSettings, dialects: Dialects) -> Backend:
         upstream = self._upstream(name, settings)
@@ -187,12 +237,12 @@ class Builder:
 
     def _upstream(self, name: str, settings: BackendSettings) -> Upstream:
         if settings.transport == "embedded":
-            return EmbeddedUpstream(name, settings, self._session)
+            return EmbeddedUpstream(name, settings, self._connections)
         if settings.transport == "litellm":
             from gateway.upstream.litellm import LitellmUpstream  # costs seconds and over 100 MB
 
             return LitellmUpstream(name, settings)
-        return HttpUpstream(name, settings, self._session)
+        return HttpUpstream(name, settings, self._connections)
 
 
 def open_model(bundle: str) -> DifficultyModel:
@@ -217,11 +267,27 @@ def read_policy(settings: Settings) -> Policy:
         thresholds={str(notch): bound for notch, bound in settings.routing.thresholds.items()},
         min_gain=settings.routing.min_gain,
         routes=tuple(
-            NamedRoute(name, compile_rule(route.when), route.tier, route.effort, route.dial)
+            NamedRoute(
+                name=name,
+                rule=compile_rule(route.when),
+                tier=route.tier,
+                effort=route.effort,
+                dial=route.dial,
+                check=None if route.cascade is None else _answer_check(route.cascade),
+            )
             for name, route in settings.routing.routes.items()
         ),
+        cascade=None if settings.routing.cascade is None else _cascade(settings.routing.cascade),
         at_limit=settings.routing.at_limit,
     )
+
+
+def _cascade(written: CascadeSettings) -> Cascade:
+    return Cascade(_answer_check(written), None if written.when is None else compile_rule(written.when))
+
+
+def _answer_check(written: AnswerCheckSettings) -> AnswerCheck:
+    return AnswerCheck(written.min_confidence, written.self_check, written.allow_streams, written.probe_tokens)
 
 
 def _candidate(name: str, backend: BackendSettings) -> Candidate:
@@ -241,8 +307,12 @@ def _candidate(name: str, backend: BackendSettings) -> Candidate:
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
-    async with open_session() as session, AsyncExitStack() as closing:
-        app.state.builder = Builder(session, closing)
+    async with (
+        open_connections() as connections,
+        AsyncExitStack() as closing,
+        running_background(settings.server.drain_s) as background,
+    ):
+        app.state.builder = Builder(connections, background, closing)
         app.state.rooms = await app.state.builder.build(settings)
         app.state.ready = True
         yield

@@ -41,17 +41,17 @@ class Keyring:
     def __init__(self, keys: Iterable[KeySettings]) -> None:
         self._callers = {_digest(key): _caller(key) for key in keys}
 
-    def identify(self, authorization: str | None) -> Caller:
-        """Find the caller behind an ``Authorization: Bearer …`` header.
+    def identify(self, authorization: str | None, api_key: str | None = None) -> Caller:
+        """Find the caller behind an ``Authorization: Bearer …`` header, or else behind Anthropic's ``x-api-key: …``.
 
         Raises:
             AuthenticationFailed: keys are configured, and this is none of them.
         """
         if not self._callers:
             return LOCAL
-        scheme, _, token = (authorization or "").partition(" ")
+        scheme, _, token = (authorization or f"Bearer {api_key or ''}").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise AuthenticationFailed("No API key was given. Send it as 'Authorization: Bearer KEY'.")
+            raise AuthenticationFailed("No API key was given. Send 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
         # Headers are decoded as Latin-1; encoding them so again gives the bytes that the client sent.
         digest = hashlib.sha256(token.strip().encode("latin-1", "replace")).hexdigest()
         found = None

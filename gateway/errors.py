@@ -7,6 +7,8 @@ ThalamusError
 │   ├── InvalidField            400  a field is missing, of the wrong type or out of range
 │   ├── UnknownModel            404  no tier, backend or alias has that name
 │   ├── NotFound                404  no such path
+│   ├── ResponseNotFound        404  no such response is kept for the caller's tenant
+│   ├── PreviousResponseNotFound 400 the response to go on from, or one before it, is not kept
 │   ├── MethodNotAllowed        405
 │   ├── BodyTooLarge            413
 │   └── BodyTimeout             408  the body did not arrive in time
@@ -21,6 +23,7 @@ ThalamusError
 │   ├── UpstreamFailed          502  5xx, a reset, a broken answer
 │   ├── UpstreamUnreachable     503  no connection
 │   └── UpstreamTimeout         504
+├── StateUnavailable            503  the store of responses does not answer
 ├── Draining                    503  shutting down: go elsewhere
 └── InternalError               500  a defect of the gateway
 ```
@@ -94,6 +97,19 @@ class NotFound(RequestError):
 
     status = HTTPStatus.NOT_FOUND
     code = "unknown_url"
+
+
+class ResponseNotFound(RequestError):
+    """No such response is kept for the caller's tenant: it never was, was deleted, or its time is over."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "response_not_found"
+
+
+class PreviousResponseNotFound(RequestError):
+    """The response that a request goes on from, or one that came before it, is not kept."""
+
+    code = "previous_response_not_found"
 
 
 class MethodNotAllowed(RequestError):
@@ -213,6 +229,13 @@ class UpstreamTimeout(UpstreamError):
 
     status = HTTPStatus.GATEWAY_TIMEOUT
     code = "upstream_timeout"
+
+
+class StateUnavailable(ThalamusError):
+    """The store of responses does not answer; a later try may find it back."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "state_unavailable"
 
 
 class Draining(ThalamusError):

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from operator import attrgetter
 
 import structlog
 from fastapi import Request, Response
@@ -69,10 +70,11 @@ Handler = Callable[[Call], Awaitable[Reply | StreamReply]]
 
 @dataclass(frozen=True, slots=True)
 class ErrorShape:
-    """How a surface writes failures: as a whole answer, and as the last event of a stream."""
+    """How a surface writes failures: as a whole answer with its headers, and as the last event of a stream."""
 
     body: Callable[[ThalamusError], bytes]
     event: Callable[[ThalamusError], bytes]
+    headers: Callable[[ThalamusError], Mapping[str, str]] = attrgetter("headers")
 
 
 OPENAI_ERRORS = ErrorShape(body=lambda error: error.body(), event=error_frame)
@@ -101,7 +103,7 @@ class Exchange(Response):
             if record.error is None:
                 record.outcome = Outcome.DONE
             if served is not None:
-                await _remember(*served)
+                await keep_for_later(*served)
         except ClientLeft:
             record.outcome, record.error = Outcome.DROPPED, "client_left"
         except asyncio.CancelledError:
@@ -143,7 +145,8 @@ class Exchange(Response):
             watcher.cancel()
 
     def _identify(self) -> Caller:
-        caller = self._rooms.keyring.identify(self._request.headers.get("authorization"))
+        headers = self._request.headers
+        caller = self._rooms.keyring.identify(headers.get("authorization"), headers.get("x-api-key"))
         self._record.tenant, self._record.key = caller.tenant, caller.name
         return caller
 
@@ -191,7 +194,7 @@ class Exchange(Response):
         if self._started:
             await send({"type": "http.response.body", "body": self._errors.event(error)})
             return
-        await self._send(Reply(self._errors.body(error), error.headers, error.status), send)
+        await self._send(Reply(self._errors.body(error), self._errors.headers(error), error.status), send)
 
     async def _start(self, status: int, headers: Mapping[str, str], send: Send) -> None:
         self._started = True
@@ -202,7 +205,7 @@ class Exchange(Response):
         await send({"type": "http.response.start", "status": int(status), "headers": encoded})
 
 
-async def _remember(call: Call, reply: Reply | StreamReply) -> None:
+async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:
     """Keep what later requests may use: the answer, and the conversation's state.
 
     Runs when the client has its last byte and may be gone: nothing here can be cancelled by its leaving.

@@ -26,6 +26,7 @@ from gateway.reasoning import FrameRewriter, rewrite_answer
 from gateway.streaming import Relay
 from gateway.upstream.base import Answer
 from gateway.upstream.pool import Backend
+from gateway.vault import Listener, Mended
 from gateway.wire.usage import usage_of
 from router.types import Decision, Target
 
@@ -45,6 +46,10 @@ class Outgoing:
     body: bytes
     thinking: str
     """Effort asked and applied, for the response header."""
+    mended: Mended | None = None
+    """What was done to the history's reasoning, where anything could be."""
+    listener: Listener | None = None
+    """Hears the answer for the vault, where its reasoning may be wanted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Errand:
         stream: whether the answer is streamed.
         usage_asked: whether the client wants the usage in its stream.
         choices: how many answers it wants; 0 where answers have no reasoning to normalise.
+        inspect: reads a whole answer before it is kept or sent, and gives what is.
     """
 
     path: str
@@ -66,6 +72,7 @@ class Errand:
     stream: bool = False
     usage_asked: bool = False
     choices: int = 0
+    inspect: Callable[[bytes], bytes] | None = None
 
 
 async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply:
@@ -109,10 +116,8 @@ def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
         headers["x-thalamus-thinking"] = record.thinking
     if decision.resets_in_s is not None:
         headers["x-thalamus-limit-reset"] = f"{decision.resets_in_s:.0f}"
-    if failed:
-        headers["x-thalamus-attempts"] = ", ".join(
-            f"{attempt.backend}={attempt.error or 'ok'}" for attempt in record.attempts
-        )
+    if any(attempt.result != "ok" for attempt in record.attempts):
+        headers["x-thalamus-attempts"] = ", ".join(f"{attempt.backend}={attempt.result}" for attempt in record.attempts)
     return headers
 
 
@@ -179,24 +184,53 @@ async def _ask(
     backend = call.rooms.backends[target.backend]
     outgoing = errand.prepare(backend, target)
     record.thinking = outgoing.thinking
+    if outgoing.mended is not None:
+        call.rooms.metrics.record_history(backend.name, outgoing.mended)
     if target != decision.targets[0]:
         keeping = None  # kept under the first target's name, it would pass for that one's answer
     answer = await _timed(record, backend.open(errand.path, outgoing.body))
     if errand.stream:
-        reply: Reply | StreamReply = await _begin_stream(call, backend, answer, errand, keeping)
+        reply: Reply | StreamReply = await _begin_stream(call, backend, answer, errand, keeping, outgoing.listener)
     else:
-        reply = await _read_whole(call, backend, answer, errand, keeping)
+        reply = await _read_whole(call, backend, answer, errand, keeping, outgoing.listener)
+    if outgoing.listener is not None:
+        reply.after = _keep_reasoning(call, outgoing.listener, reply.after)
     record.attempts.append(Attempt(target.backend, None))
     reply.headers = decision_headers(decision, record) | _passed_on(answer.headers)
     return reply
 
 
-async def _read_whole(call: Call, backend: Backend, answer: Answer, errand: Errand, keeping: _Keeping | None) -> Reply:
+def _keep_reasoning(
+    call: Call, listener: Listener, before: Callable[[], Awaitable[None]] | None
+) -> Callable[[], Awaitable[None]]:
+    """Give what is to run once the client has its answer: what was planned already, then the vault."""
+
+    async def keep() -> None:
+        if before is not None:
+            await before()
+        if call.rooms.vault is not None:
+            await call.rooms.vault.keep(call.caller.tenant, listener)
+
+    return keep
+
+
+async def _read_whole(
+    call: Call,
+    backend: Backend,
+    answer: Answer,
+    errand: Errand,
+    keeping: _Keeping | None,
+    listener: Listener | None,
+) -> Reply:
     try:
         body = await _timed(call.record, answer.read())
+        if listener is not None:
+            listener.hear_answer(body)
         if errand.choices:
             body = rewrite_answer(body, backend.reasoning)
         call.record.usage = usage_of(body)
+        if errand.inspect is not None:
+            body = errand.inspect(body)
     except ValueError:
         raise UpstreamFailed(
             f"Backend '{backend.name}' sent an answer that is not JSON.", backend=backend.name
@@ -209,11 +243,17 @@ async def _read_whole(call: Call, backend: Backend, answer: Answer, errand: Erra
 
 
 async def _begin_stream(
-    call: Call, backend: Backend, answer: Answer, errand: Errand, keeping: _Keeping | None
+    call: Call,
+    backend: Backend,
+    answer: Answer,
+    errand: Errand,
+    keeping: _Keeping | None,
+    listener: Listener | None,
 ) -> StreamReply:
     """Wait for the first piece: until it is here, another backend may still be asked."""
     rewriter = FrameRewriter(backend.reasoning, choices=errand.choices) if errand.choices else None
-    relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewriter)
+    rewrite = listener.around(rewriter) if listener is not None and rewriter is not None else rewriter
+    relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
     recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if keeping else None
     pieces = _relay(call.record, relay, answer, rewriter, recorder)
     try:

@@ -85,7 +85,7 @@ def _line(record: Record) -> dict[str, Any]:
         line["thinking"] = record.thinking
         line["cache"] = record.cache
     if len(record.attempts) > 1:
-        line["attempts"] = [f"{attempt.backend}:{attempt.error or 'ok'}" for attempt in record.attempts]
+        line["attempts"] = [f"{attempt.backend}:{attempt.result}" for attempt in record.attempts]
     if record.first_token_s is not None:
         line["first_token_ms"] = round(record.first_token_s * 1e3, 2)
     if usage is not None:

@@ -26,6 +26,9 @@ from gateway.cache.events import (
     NearLookedUp,
     RedisCalled,
 )
+from gateway.prices import Usage
+from gateway.vault import Mended
+from router.guard import FellBack, GuardEvent
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series per counter that nobody reads
@@ -114,6 +117,30 @@ class Metrics:
         self._breaker = Gauge(
             "thalamus_redis_breaker", "1 for the state of the breaker before Redis", ("state",), registry=registry
         )
+        self._fallbacks = Counter(
+            "thalamus_decision_fallbacks",
+            "Decisions that the heuristic judged, because the difficulty model raised",
+            ("model",),
+            registry=registry,
+        )
+        self._overruns = Counter(
+            "thalamus_decision_overruns",
+            "Estimates that took longer than routing.budget_ms",
+            ("model",),
+            registry=registry,
+        )
+        self._checks = Counter(
+            "thalamus_cascade_checks",
+            "Fast answers by what their check found",
+            ("backend", "finding"),
+            registry=registry,
+        )
+        self._history = Counter(
+            "thalamus_history_messages",
+            "Earlier messages whose reasoning was restored, is missing, or was stripped",
+            ("backend", "outcome"),
+            registry=registry,
+        )
         self._reloads = Counter("thalamus_settings_reloads", "Configuration reloads", ("result",), registry=registry)
 
     def record_cache(self, event: CacheEvent) -> None:
@@ -139,6 +166,17 @@ class Metrics:
         self._model.clear()
         self._model.labels(name).set(1)
 
+    def record_guard(self, event: GuardEvent) -> None:
+        """Count what went wrong with the difficulty model."""
+        metric = self._fallbacks if isinstance(event, FellBack) else self._overruns
+        self._child(metric, event.model).inc()
+
+    def record_history(self, backend: str, mended: Mended) -> None:
+        """Count the messages of a history whose reasoning was put back, is missing, or was taken out."""
+        for outcome in ("restored", "missing", "stripped"):
+            if count := getattr(mended, outcome):
+                self._child(self._history, backend, outcome).inc(count)
+
     def record_reload(self, result: str) -> None:
         """Count one reload: `applied` or `refused`."""
         self._reloads.labels(result).inc()
@@ -154,6 +192,8 @@ class Metrics:
         child(self._overhead, record.endpoint).observe(record.gateway_s)
         for attempt in record.attempts:
             child(self._attempts, attempt.backend, attempt.error or "").inc()
+            if attempt.check is not None:
+                child(self._checks, attempt.backend, attempt.check).inc()
         if record.attempts:
             child(self._upstream, backend).observe(record.upstream_s)
         if record.first_token_s is not None:
@@ -168,18 +208,22 @@ class Metrics:
         self._count_usage(record, backend)
 
     def _count_usage(self, record: Record, backend: str) -> None:
-        usage = record.usage
-        if usage is None:
+        for spending in record.besides:
+            self._count_call(spending.backend, spending.usage, spending.cost)
+        if record.usage is None:
             return
+        self._count_call(backend, record.usage, record.own_cost)
+        if record.saved is not None:
+            (self._saved if record.saved >= 0 else self._overspent).inc(abs(record.saved))
+
+    def _count_call(self, backend: str, usage: Usage, cost: float | None) -> None:
         amounts = (("input", usage.input), ("output", usage.output))
         details = (("cached", usage.cached), ("reasoning", usage.reasoning))
         for sort, tokens in (*amounts, *details):
             if tokens:
                 self._child(self._tokens, backend, sort).inc(tokens)
-        if record.cost is not None:
-            self._child(self._cost, backend).inc(record.cost)
-        if record.saved is not None:
-            (self._saved if record.saved >= 0 else self._overspent).inc(abs(record.saved))
+        if cost is not None:
+            self._child(self._cost, backend).inc(cost)
 
     def _child(self, metric: Any, *labels: str) -> Any:
         """Give a metric's series for some labels, found once: prometheus-client locks and copies at every look."""

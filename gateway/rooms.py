@@ -12,7 +12,9 @@ from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.sessions import Sessions
 from gateway.settings import Settings
+from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.upstream.pool import Backend
+from gateway.vault import Vault
 from router.engine import Engine
 
 
@@ -29,3 +31,5 @@ class Rooms:
     sessions: Sessions
     limits: Limits
     cache: ExactCache | None
+    vault: Vault | None
+    responses: ResponsesRoom

@@ -23,7 +23,7 @@ _DONE_MARK = b"[DONE]"
 _NO_ERROR = (b"", b"null")
 _BOUNDARY = re.compile(rb"\r?\n\r?\n")
 _USAGE_NULL = re.compile(rb',\s*"usage":\s*null')
-_FINISHED = re.compile(rb'"finish_reason":\s*"')
+_FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
 _OUTPUT = re.compile(rb'"(?:content|reasoning_content|reasoning|text|refusal|arguments|name)":\s*"[^"]')
 
 
@@ -128,7 +128,7 @@ class Relay:
             self._check_is_text(frame)
         if not self.output_seen and _OUTPUT.search(frame):
             self.output_seen = True
-        if not self._finish_seen and _FINISHED.search(frame):
+        if not self._finish_seen and (_FINISHED[0] in frame or _FINISHED[1] in frame):
             self._finish_seen = True
         whole = frame.startswith(b"data: {") and frame.endswith((b"}\n\n", b"}\r\n\r\n"))
         if not whole or b'"error"' in frame:
@@ -157,7 +157,10 @@ class Relay:
 
     def _take_usage(self, frame: bytes) -> bytes:
         """Keep the usage that a frame carries; drop it from the frame if the caller did not ask for it."""
-        without = _USAGE_NULL.sub(b"", frame)  # quotes inside strings are escaped, so that only a field can match
+        # Quotes inside strings are escaped, so that only a field can match.
+        without = frame.replace(b',"usage":null', b"")
+        if b'"usage"' in without:
+            without = _USAGE_NULL.sub(b"", without)
         if b'"usage"' not in without:
             return frame if self._usage_asked else without
         data = event_data(frame)

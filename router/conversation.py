@@ -12,8 +12,8 @@ import re
 from classifiers.types import Conversation
 from router.types import Session, Tier
 
-LEAN_ALL, LEAN_SHORT, LEAN_LITTLE = 0.85, 0.55, 0.2
-"""Share of the past difficulty that a turn keeps: one that only refers, a short one, one that stands alone."""
+LEAN_ALL, LEAN_SHORT, LEAN_LITTLE, LEAN_NONE = 1.0, 0.55, 0.2, 0.05
+"""Share of the past difficulty that a turn keeps: one that refers, a short one, one that stands alone, a new topic."""
 
 SHORT_CHARS = 48
 """A turn up to this length says little without what came before it. Chinese says as much in a third."""
@@ -26,22 +26,33 @@ PREFIX_MARGIN = 0.15
 
 LONG_PREFIX = 50_000
 
-_CLOSING = re.compile(
-    r"^\W*(?:"
+_THANKS = re.compile(
     r"(?:many |ok(?:ay)?,? |great,? |perfect,? )*"
-    r"(?:thanks|thank you|thx|cheers|got it|makes sense|perfect|great|bye|"
-    r"gracias|merci|danke|спасибо|ありがとう(?:ございます)?)"
-    r"|(?:好的?，?|太好了，?|明白了?，?)*(?:谢谢你?|多谢|感谢|谢啦|明白了|懂了|再见)"
-    r")\b.{0,40}$",
-    re.IGNORECASE | re.DOTALL,
-)
-_REFERRING = re.compile(
-    r"^\W*(?:(?:yes|yep|yeah|no|ok(?:ay)?|sure|go on|go ahead|continue|proceed|why|how so|how come|really|are you sure|"
-    r"and |but |what about|what if|now |then |same |again|explain|elaborate|more|s[ií]|oui|ja|nein|да|нет|"
-    r"warum|pourquoi|por qu[eé]|почему|дальше|はい|いいえ|なぜ|続けて)\b"
-    r"|(?:好|是的?|对|不对?|嗯|可以|行|继续|接着|然后|为什么|为何|怎么|那|那么|如果|再|换|详细|展开|请继续|你确定))",
+    r"(?:thanks(?: a lot| so much)?|thank you(?: so much)?|thx|cheers|got it|makes sense|perfect|great|awesome|"
+    r"nice|bye|gracias|merci|danke|спасибо|ありがとう(?:ございます)?)\b"
+    r"|(?:谢谢你?|多谢|感谢|谢啦|明白了?|懂了|太好了|不错|再见|收到)",
     re.IGNORECASE,
 )
+_ACKNOWLEDGING = re.compile(
+    r"(?:ok(?:ay)?|alright|right|sure|good|cool|fine|well|hmm|vale|bien|gut|d'accord|хорошо|ладно|わかりました)\b"
+    r"|(?:好的?|行|嗯|可以|没问题|那好)(?=[\s，,。.!！~、])",
+    re.IGNORECASE,
+)
+_NEW_TOPIC = re.compile(
+    r"(?:(?:one |and )?(?:last|more|other|different|another|unrelated|new) (?:thing|question|topic)|one more|unrelated|"
+    r"by the way|btw|switching|changing (?:the )?(?:topic|subject)|something (?:else|different)|"
+    r"otra cosa|autre chose|anderes thema|кстати|ところで|"
+    r"换个话题|另外|顺便|对了|最后(?:一个)?(?:问题|再问)|再问(?:一个|你)|还有(?:一个|个)(?:问题|事)|说点别的|不相关)",
+    re.IGNORECASE,
+)
+_REFERRING = re.compile(
+    r"(?:yes|yep|yeah|no|go on|go ahead|continue|proceed|why|how so|how come|really|are you sure|and |but |"
+    r"what about|what if|now |then |same |again|explain|elaborate|more|s[ií]|oui|ja|nein|да|нет|"
+    r"warum|pourquoi|por qu[eé]|почему|дальше|はい|いいえ|なぜ|続けて)\b"
+    r"|(?:是的?|对|不对?|继续|接着|然后|为什么|为何|怎么|那|如果|再|详细|展开|请继续|你确定)",
+    re.IGNORECASE,
+)
+_GAP = re.compile(r"[\W_]+")
 
 
 def in_tool_loop(conversation: Conversation) -> bool:
@@ -52,17 +63,38 @@ def in_tool_loop(conversation: Conversation) -> bool:
 def leaning(conversation: Conversation) -> float:
     """Say how much of the past difficulty the last user turn keeps, in [0, 1].
 
+    Thanks and acknowledgements at its beginning are passed over: what follows them counts.
     Weakness: it reads openings and length. A short question on a new topic counts as leaning on the old one.
     """
     text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "").strip()
-    if not text or _CLOSING.match(text):
-        return 0.0
-    length = len(text) + 2 * sum(1 for character in text[:SHORT_CHARS] if character > "\u2e80")
-    if length > 3 * SHORT_CHARS:
-        return LEAN_LITTLE
-    if _REFERRING.match(text):
+    rest, thanked, agreed = _without_pleasantries(text)
+    if not rest:
+        return LEAN_ALL if agreed and not thanked else 0.0
+    if _NEW_TOPIC.match(rest):
+        return LEAN_NONE
+    length = len(rest) + 2 * sum(1 for character in rest[: 3 * SHORT_CHARS] if character > "\u2e80")
+    if length <= 2 * SHORT_CHARS and _REFERRING.match(rest):
         return LEAN_ALL
+    if thanked:
+        return LEAN_LITTLE
     return LEAN_SHORT if length <= SHORT_CHARS else LEAN_LITTLE
+
+
+def _without_pleasantries(text: str) -> tuple[str, bool, bool]:
+    """Give what follows thanks and acknowledgements, and whether there were any of each."""
+    thanked = agreed = False
+    place = 0
+    while place < len(text):
+        if gap := _GAP.match(text, place):
+            place = gap.end()
+        if found := _THANKS.match(text, place):
+            thanked = True
+        elif found := _ACKNOWLEDGING.match(text, place):
+            agreed = True
+        else:
+            break
+        place = found.end()
+    return text[place:].strip(), thanked, agreed
 
 
 def carried_difficulty(estimated: float, session: Session | None, lean: float) -> float:

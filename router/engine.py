@@ -17,8 +17,21 @@ from classifiers.types import DifficultyModel
 from router.conversation import switch_margin
 from router.policy import AUTO, Policy, TierTarget
 from router.signals import Signals, read_signals
-from router.thinking import choose_effort, fit_max_tokens
-from router.types import Candidate, Decision, Effort, Needs, Reason, RouteRequest, Session, Step, Target, Tier
+from router.thinking import Cap, choose_effort, fit_max_tokens
+from router.types import (
+    AnswerCheck,
+    Candidate,
+    Decision,
+    Effort,
+    Escalation,
+    Needs,
+    Reason,
+    RouteRequest,
+    Session,
+    Step,
+    Target,
+    Tier,
+)
 
 ANSWER_RESERVE = 1024
 """Tokens kept for the answer when the caller set no maximum."""
@@ -34,6 +47,7 @@ _OVERFLOW: Mapping[Tier, tuple[Tier, ...]] = {
 }
 """Who takes over when nobody in a tier can or does answer."""
 
+_DEEPER = frozenset({Tier.DEEP, Tier.DEEP_MINI})
 _MINI: Mapping[Tier, Tier] = {Tier.FAST: Tier.FAST_MINI, Tier.DEEP: Tier.DEEP_MINI}
 _OTHER: Mapping[Tier, Tier] = {
     Tier.FAST: Tier.DEEP,
@@ -85,6 +99,8 @@ class _Verdict:
     backend: str | None = None
     """The backend to stay with, in a tool loop."""
     resets_in_s: float | None = None
+    check: AnswerCheck | None = None
+    """What the named route that settled it asks of fast answers."""
 
 
 class Engine:
@@ -129,6 +145,7 @@ class Engine:
             targets, reason = lighter, Reason.MAX_TOKENS
         elif cap.raised is not None:
             steps.append(Step("max tokens", str(request.needs.max_tokens), f"raised to {cap.raised} for thinking"))
+        escalation = self._escalation(dataclasses.replace(verdict, reason=reason), targets[0], request, signals, steps)
         return Decision(
             id=new_decision_id(),
             tier=targets[0].tier,
@@ -147,6 +164,7 @@ class Engine:
             runner_up=verdict.runner_up,
             raise_max_tokens=None if cap.take_fast else cap.raised,
             resets_in_s=verdict.resets_in_s,
+            escalation=escalation,
         )
 
     def _serve_by_name(self, backend: str, request: RouteRequest) -> Decision:
@@ -183,13 +201,13 @@ class Engine:
         """Ask the rules in order of precedence; the first with an opinion decides."""
         return (
             _client_says(request, steps)
-            or self._named_route(request, signals, steps)
+            or self._named_route(request, signals, dial, steps)
             or _tool_loop(request, signals, steps)
             or _intent_says(signals, steps)
             or self._gain(request, signals, dial, steps)
         )
 
-    def _named_route(self, request: RouteRequest, signals: Signals, steps: list[Step]) -> _Verdict | None:
+    def _named_route(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict | None:
         if not self.policy.routes:
             return None
         facts = _facts(request, signals)
@@ -198,10 +216,10 @@ class Engine:
                 continue
             if route.tier is not None:
                 steps.append(Step(f"route {route.name}", "holds", f"goes {route.tier}"))
-                return _Verdict(route.tier, Reason.ROUTE, route.effort)
-            if route.dial is not None:
-                steps.append(Step(f"route {route.name}", "holds", f"dial {route.dial}"))
-                return dataclasses.replace(self._gain(request, signals, route.dial, steps), effort=route.effort)
+                return _Verdict(route.tier, Reason.ROUTE, route.effort, check=route.check)
+            steps.append(Step(f"route {route.name}", "holds", f"dial {route.dial or dial}"))
+            verdict = self._gain(request, signals, route.dial or dial, steps)
+            return dataclasses.replace(verdict, effort=route.effort, check=route.check)
         return None
 
     def _gain(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict:
@@ -275,6 +293,57 @@ class Engine:
         first = self.policy.tiers.get(verdict.tier, ())
         return tuple(targets), lacking[first[0].backend] if first else Reason.FALLBACK
 
+    def _escalation(
+        self, verdict: _Verdict, first: Target, request: RouteRequest, signals: Signals, steps: list[Step]
+    ) -> Escalation | None:
+        """Plan a cascade: whom to ask when the fast answer fails its check. None where nothing is checked."""
+        check = self._answer_check(verdict, request, signals)
+        if check is None or first.tier is not Tier.FAST or not request.checkable:
+            return None
+        targets = self._deep_targets(first, request, signals)
+        cap = (
+            Cap()
+            if not targets
+            else fit_max_tokens(request.needs.max_tokens, targets[0], signals, chosen=Reason.DIFFICULTY)
+        )
+        against = _against_cascading(check, targets, cap, request, signals)
+        if against is not None:
+            steps.append(Step("cascade", against, "not checked"))
+            return None
+        steps.append(Step("cascade", _told(check), f"{targets[0].backend} answers if {first.backend} fails"))
+        return Escalation(check, targets, cap.raised)
+
+    def _answer_check(self, verdict: _Verdict, request: RouteRequest, signals: Signals) -> AnswerCheck | None:
+        """Find what is asked of a fast answer. Nothing, where somebody wanted this tier: caller, key, limit or route.
+
+        A route that says itself that it is a cascade is one.
+        """
+        if verdict.reason not in (Reason.DIFFICULTY, Reason.ROUTE):
+            return None
+        if verdict.check is not None or verdict.reason is Reason.ROUTE:
+            return verdict.check
+        cascade = self.policy.cascade
+        return cascade.check if cascade and cascade.holds(_facts(request, signals)) else None
+
+    def _deep_targets(self, first: Target, request: RouteRequest, signals: Signals) -> tuple[Target, ...]:
+        """List who could do better than the fast target: the deep tier, as far as key, limits and abilities let it."""
+        unseen: list[Step] = []
+        try:
+            verdict = _within_bounds(_Verdict(Tier.DEEP, Reason.CASCADE), request, unseen)
+            verdict = self._within_limits(verdict, request, unseen)
+            targets, _ = self._capable(verdict, signals, request.needs, unseen)
+        except (NotAllowed, LimitReached, NobodyCan):
+            return ()
+        if verdict.tier not in _DEEPER:
+            return ()
+        allowed = _DEEPER if request.bounds.tiers is None else _DEEPER & request.bounds.tiers
+        return tuple(
+            target
+            for target in targets
+            if target.tier in allowed - request.exhausted.keys()
+            and (target.backend, target.effort) != (first.backend, first.effort)
+        )
+
     def _lighter(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
         """Put the fast tier's targets first, if there are any."""
         fast = tuple(target for target in targets if target.tier in (Tier.FAST, Tier.FAST_MINI))
@@ -334,6 +403,28 @@ def _within_bounds(verdict: _Verdict, request: RouteRequest, steps: list[Step]) 
             steps.append(Step("key", f"{verdict.tier} is not allowed", f"goes {tier}"))
             return dataclasses.replace(verdict, tier=tier, reason=Reason.KEY, backend=None)
     raise NotAllowed(verdict.tier)
+
+
+def _against_cascading(
+    check: AnswerCheck, targets: tuple[Target, ...], cap: Cap, request: RouteRequest, signals: Signals
+) -> str | None:
+    """Name what forbids to check a fast answer, or makes it pointless; None if nothing does."""
+    if signals.tool_needs.in_loop:
+        return "a tool loop is under way"
+    if request.stream and not check.allow_streams:
+        return "streams are not held back"
+    if not targets:
+        return "nobody deeper may answer"
+    if cap.take_fast:
+        return f"max tokens {request.needs.max_tokens} are too few to think in"
+    return None
+
+
+def _told(check: AnswerCheck) -> str:
+    asked = [f"confidence ≥ {check.min_confidence:.2f}"] if check.min_confidence else []
+    if check.self_check:
+        asked.append("self-check")
+    return ", ".join((*asked, "complete, no refusal"))
 
 
 def _leans_up(dial: str, *, default: bool) -> bool:

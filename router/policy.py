@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from router.routes import NamedRoute
+from router.routes import Cascade, NamedRoute
 from router.types import Candidate, Effort, Tier
 
 AUTO = "auto"
@@ -42,5 +42,7 @@ class Policy:
     unsure: float = 0.04
     """Distance from the threshold within which a decision counts as unsure and the notch's leaning settles it."""
     routes: tuple[NamedRoute, ...] = ()
+    cascade: Cascade | None = None
+    """Which fast answers are checked before they are shown; None checks those of routes that say so."""
     at_limit: Literal["mini", "other", "refuse"] = "mini"
     """Who serves when a tier's limit is reached; `mini` falls to `other` where there is none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from router.types import Effort, Tier
+from router.types import AnswerCheck, Effort, Tier
 
 SYMBOLS: Mapping[str, str] = {
     "key": "STRING",
@@ -42,15 +42,33 @@ class NamedRoute:
     tier: Tier | None = None
     effort: Effort | None = None
     dial: str | None = None
+    check: AnswerCheck | None = None
+    """What makes it a cascade: fast answers are checked, and those that fail are not shown."""
 
     def holds(self, facts: Mapping[str, Any]) -> bool:
         """Whether the rule holds for these facts; a rule that fails on them does not."""
-        import rule_engine
+        return _holds(self.rule, facts)
 
-        try:
-            return bool(self.rule.matches(facts))
-        except rule_engine.errors.EngineError:
-            return False
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Which requests are cascaded, besides those of routes that say so themselves: all, or where the rule holds."""
+
+    check: AnswerCheck
+    rule: Any = None
+
+    def holds(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a request with these facts is cascaded."""
+        return self.rule is None or _holds(self.rule, facts)
+
+
+def _holds(rule: Any, facts: Mapping[str, Any]) -> bool:
+    import rule_engine
+
+    try:
+        return bool(rule.matches(facts))
+    except rule_engine.errors.EngineError:
+        return False
 
 
 def compile_rule(written: str) -> Any:

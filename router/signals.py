@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,11 +18,11 @@ from router.conversation import carried_difficulty, in_tool_loop, leaning
 from router.intent import Intent, read_intent
 from router.types import RouteRequest, Signal
 
-_FRESH = re.compile(
-    r"\b(?:today(?:'s)?|right now|currently|latest|breaking|this (?:week|morning|month)|live (?:score|price)|"
-    r"(?:stock|share|exchange) (?:price|rate)s?|weather|news|look (?:it )?up|search (?:the web|online|for))\b"
-    r"|今天|现在几点|最新|实时|股价|汇率|天气|新闻|查一下|搜一下|搜索",
-    re.IGNORECASE,
+_FRESH_WORDS = frozenset(["today", "today's", "currently", "latest", "breaking", "weather", "news"])
+_FRESH_PHRASES = (
+    *("right now", "this week", "this morning", "this month", "live score", "stock price", "share price"),
+    *("exchange rate", "look up", "look it up", "search the web", "search online", "search for"),
+    *("今天", "现在几点", "最新", "实时", "股价", "汇率", "天气", "新闻", "查一下", "搜一下", "搜索"),
 )
 _FRESH_CHARS = 2000
 
@@ -79,7 +78,7 @@ def read_signals(request: RouteRequest, model: DifficultyModel) -> Signals:
     tool_needs = ToolNeeds(
         declared=conversation.tools,
         in_loop=in_tool_loop(conversation),
-        fresh_facts=_FRESH.search(text[:_FRESH_CHARS]) is not None,
+        fresh_facts=_asks_for_fresh_facts(text[:_FRESH_CHARS].lower()),
     )
     return Signals(
         estimate=estimate,
@@ -89,6 +88,10 @@ def read_signals(request: RouteRequest, model: DifficultyModel) -> Signals:
         tool_needs=tool_needs,
         lean=lean,
     )
+
+
+def _asks_for_fresh_facts(text: str) -> bool:
+    return not _FRESH_WORDS.isdisjoint(text.split()) or any(phrase in text for phrase in _FRESH_PHRASES)
 
 
 def _fresh_note(tools: ToolNeeds) -> str:

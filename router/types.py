@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -52,6 +52,7 @@ class Reason(StrEnum):
     LIMIT_MINI = "limit-mini"
     LOAD = "load"
     FALLBACK = "fallback"
+    CASCADE = "cascade"
     MAX_TOKENS = "max-tokens"
     CONSTRAINT_VISION = "constraint-vision"
     CONSTRAINT_AUDIO = "constraint-audio"
@@ -141,6 +142,10 @@ class RouteRequest:
     """Tiers whose limit is reached, and the seconds until each is free again."""
     busy: frozenset[Tier] = frozenset()
     """Tiers that are shedding load."""
+    stream: bool = False
+    """Whether the answer is to be streamed."""
+    checkable: bool = False
+    """Whether the endpoint can hold an answer back and check it, so that a cascade is possible."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """What named routes may ask about besides: the key's name, the tenant, the request's metadata."""
 
@@ -155,6 +160,33 @@ class Target:
     backend: str
     effort: Effort | None = None
     tier: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCheck:
+    """What a fast answer must pass before the caller sees it.
+
+    Attributes:
+        min_confidence: least geometric mean of the tokens' probabilities, in [0, 1]; 0 does not ask for any.
+        self_check: whether the fast model is asked, in a second call, if its answer is right.
+        allow_streams: whether streams are cascaded: the fast answer is held whole and then replayed.
+        probe_tokens: longest fast answer that is waited for; None leaves the length to the caller.
+    """
+
+    min_confidence: float = 0.8
+    self_check: bool = False
+    allow_streams: bool = False
+    probe_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """The second half of a cascade: what the fast answer must pass, and who is asked when it does not."""
+
+    check: AnswerCheck
+    targets: tuple[Target, ...]
+    raise_max_tokens: int | None = None
+    """As in `Decision`, for the first of these targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +222,7 @@ class Decision:
         session: what to remember of the conversation.
         runner_up: who would have served otherwise, and what that would have taken.
         raise_max_tokens: the cap on the answer's length that thinking needs, where the client's is too small.
+        escalation: what follows when the first answer fails its check; None where it is not checked.
     """
 
     id: str
@@ -210,6 +243,7 @@ class Decision:
     raise_max_tokens: int | None = None
     resets_in_s: float | None = None
     """Seconds until the limit that moved this request to a mini is free again."""
+    escalation: Escalation | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give the decision as JSON-ready data, as ``POST /v1/route`` and the decision log show it."""
@@ -218,14 +252,7 @@ class Decision:
             "id": self.id,
             "tier": self.tier and self.tier.value,
             "reason": self.reason.value,
-            "targets": [
-                {
-                    "backend": target.backend,
-                    "effort": target.effort and target.effort.value,
-                    "tier": target.tier and target.tier.value,
-                }
-                for target in self.targets
-            ],
+            "targets": _listed(self.targets),
             "effort": self.effort and self.effort.value,
             "effort_asked": self.effort_asked and self.effort_asked.value,
             "difficulty": self.difficulty,
@@ -240,6 +267,18 @@ class Decision:
             "runner_up": self.runner_up,
             "raise_max_tokens": self.raise_max_tokens,
             "resets_in_s": self.resets_in_s,
+            "escalates_to": _listed(self.escalation.targets) if self.escalation else [],
             "signals": {signal.name: {"value": signal.value, "note": signal.note} for signal in self.signals},
             "steps": [{"rule": step.rule, "saw": step.saw, "did": step.did} for step in self.steps],
         }
+
+
+def _listed(targets: Iterable[Target]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "backend": target.backend,
+            "effort": target.effort and target.effort.value,
+            "tier": target.tier and target.tier.value,
+        }
+        for target in targets
+    ]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation, Turn
+from gateway.cascade import forward_chat
 from gateway.endpoints.deciding import decide, read_choices
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import Errand, Outgoing, forward
+from gateway.forward import Errand, Outgoing
 from gateway.sessions import IDENTITY_FIELDS
+from gateway.upstream.dialects import Thinking
 from gateway.upstream.dialects.controls import CONTROL_FIELDS
 from gateway.upstream.pool import Backend
+from gateway.vault import History, Mended, Origin, Vault, mend, will_think
 from gateway.wire.body import Parsed, parse
 from gateway.wire.chat import ChatRequest, Message
 from gateway.wire.openapi import describe
-from router.types import Needs, RouteRequest, Target
+from router.types import Decision, Effort, Needs, RouteRequest, Target
 
 routes = APIRouter(tags=["OpenAI"])
 
@@ -35,18 +40,23 @@ async def chat_completions(request: Request) -> Response:
 async def serve_chat(call: Call) -> Reply | StreamReply:
     """Parse, decide, forward."""
     chat = parse(call.body, ChatRequest)
-    request = chat.typed
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
-    options = request.stream_options
-    errand = Errand(
+    history = await recall_history(call, chat, decision)
+    return await forward_chat(call, decision, chat, partial(_errand, history=history, vault=call.rooms.vault))
+
+
+def _errand(asked: Parsed[ChatRequest], max_tokens: int | None, *, history: History, vault: Vault | None) -> Errand:
+    """Make the errand for a request: the caller's own, or one that a cascade made of it."""
+    request, options = asked.typed, asked.typed.stream_options
+    known = history if request.messages is history.messages else None
+    return Errand(
         path="chat/completions",
-        fields=chat.fields,
-        prepare=lambda backend, target: prepare_chat(chat, backend, target, decision.raise_max_tokens),
+        fields=asked.fields,
+        prepare=lambda backend, target: prepare_chat(asked, backend, target, max_tokens, history=known, vault=vault),
         stream=bool(request.stream),
         usage_asked=bool(options and options.include_usage),
         choices=request.n or 1,
     )
-    return await forward(call, decision, errand)
 
 
 def read_chat(chat: Parsed[ChatRequest], call: Call) -> RouteRequest:
@@ -61,22 +71,71 @@ def read_chat(chat: Parsed[ChatRequest], call: Call) -> RouteRequest:
         effort=choices.effort,
         tier=choices.tier,
         dial=choices.dial,
+        stream=bool(request.stream),
+        checkable=True,
         attributes={f"metadata.{name}": value for name, value in (request.metadata or {}).items()},
     )
 
 
+async def recall_history(call: Call, chat: Parsed[ChatRequest], decision: Decision) -> History:
+    """Give the request's messages, with what the vault holds of their reasoning for any backend that may answer."""
+    rooms = call.rooms
+    history = History(chat.typed.messages, chat.fields["messages"])
+    if rooms.vault is None or len(history.messages) == 1:
+        return history
+    dialects = [rooms.backends[target.backend].dialect for target in decision.targets]
+    return replace(history, keepsakes=await rooms.vault.recall(call.caller.tenant, chat, dialects))
+
+
 def prepare_chat(
-    chat: Parsed[ChatRequest], backend: Backend, target: Target, raised_max_tokens: int | None = None
+    chat: Parsed[ChatRequest],
+    backend: Backend,
+    target: Target,
+    raised_max_tokens: int | None = None,
+    *,
+    history: History | None = None,
+    vault: Vault | None = None,
 ) -> Outgoing:
-    """Write the request as one backend wants it: its model id, its thinking switch, and usage in streams."""
+    """Write the request as one backend wants it: its model id, thinking switch and history, and usage in streams.
+
+    Args:
+        chat: the request as it came.
+        backend: who is to answer.
+        target: at which effort.
+        raised_max_tokens: another cap than the caller's: larger, to leave room for thinking, or a cascade's.
+        history: the messages with what is known of them; None takes them as they came.
+        vault: keeps the answer's reasoning, where it may be wanted again.
+    """
     cap = {} if raised_max_tokens is None else {_cap_field(chat.typed): raised_max_tokens}
-    thinking = backend.compile_thinking(target.effort, chat, cap)
+    if history is None:
+        history = History(chat.typed.messages, chat.fields["messages"])
+    thinking, mended = _think_and_mend(chat, backend, target.effort, cap, history)
     changes = {"model": backend.settings.model, **cap, **thinking.set}
+    if mended.messages is not None:
+        changes["messages"] = mended.messages
     if chat.typed.stream:
         written = chat.decode(("stream_options",)).get("stream_options") or {}
         changes["stream_options"] = {**written, "include_usage": True}
     told = thinking.header + (f" max_tokens={raised_max_tokens}" if cap else "")
-    return Outgoing(chat.with_fields(changes, thinking.drop), told)
+    if mended.note:
+        told += f" history={mended.note}"
+    listener = vault.listen(chat, backend.dialect, backend.settings.model, backend.reasoning) if vault else None
+    return Outgoing(chat.with_fields(changes, thinking.drop), told, mended, listener)
+
+
+def _think_and_mend(
+    chat: Parsed[ChatRequest], backend: Backend, effort: Effort | None, cap: Mapping[str, int], history: History
+) -> tuple[Thinking, Mended]:
+    """Compile the effort and mend the history; think not where the backend would refuse what is missing of it."""
+    dialect = backend.dialect
+    origin = Origin.of(dialect, backend.settings.model)
+    thinking = backend.compile_thinking(effort, chat, cap)
+    mended = mend(history, dialect, origin, thinks=will_think(dialect, thinking.applied))
+    if not mended.refused or Effort.NONE not in dialect.efforts:
+        return thinking, mended
+    unthinking = backend.compile_thinking(Effort.NONE, chat, cap)
+    without = mend(history, dialect, origin, thinks=False)
+    return replace(unthinking, asked=effort), replace(without, missing=mended.missing)
 
 
 def _cap_field(request: ChatRequest) -> str:

@@ -18,13 +18,15 @@ _DRAINING: dict[int | str, dict[str, Any]] = {
 }
 
 
-@routes.api_route("/healthz", methods=["GET", "HEAD"], summary="Is the process alive?")
+@routes.head("/healthz", include_in_schema=False)  # several load balancers probe so
+@routes.get("/healthz", summary="Is the process alive?")
 async def healthz() -> dict[str, str]:
     """Answer as long as the event loop turns."""
     return {"status": "ok"}
 
 
-@routes.api_route("/readyz", methods=["GET", "HEAD"], summary="Should it get traffic?", responses=_DRAINING)
+@routes.head("/readyz", include_in_schema=False)
+@routes.get("/readyz", summary="Should it get traffic?", responses=_DRAINING)
 async def readyz(request: Request) -> JSONResponse:
     """Answer 200 while requests are welcome, 503 once the gateway is shutting down."""
     rooms: Rooms = request.app.state.rooms

@@ -17,6 +17,9 @@ _OWN = re.compile(rb'"reasoning_content":\s*"((?:[^"\\]|\\.)++)"')
 _TEXT_OR_END = re.compile(rb'"(?:content|finish_reason)":\s*+(?:"[^"]|\[)')
 _USAGE = re.compile(rb'"usage":\s*\{')
 
+_MARKS = (b'"reasoning', b'"th', b'"usage"')
+"""One of these is in every frame that has to be looked at once all text is known to be answer."""
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.encode
 
@@ -83,6 +86,7 @@ class FrameRewriter:
         """
         self._options = options
         self._may_pass = choices == 1 and options.show is Show.PASS and not options.both_names
+        self._settled = False
         self._streams: dict[int, ReasoningStream] = {}
         self._envelope: dict[str, Any] = {}
 
@@ -93,6 +97,8 @@ class FrameRewriter:
 
     def __call__(self, frame: bytes) -> bytes:
         """Give what is to be sent in place of a frame; nothing, if all of it is held back or hidden."""
+        if self._settled and not any(mark in frame for mark in _MARKS):
+            return frame
         if self._may_pass and self._passes(frame):
             if own := _OWN.search(frame):
                 self._stream(0).pass_by(own[1])
@@ -124,7 +130,8 @@ class FrameRewriter:
         """Whether a frame needs no change: no other name for reasoning, no tag possible, no usage to complete."""
         if _FOREIGN.search(frame) or _USAGE.search(frame):
             return False
-        return self._stream(0).settled or not _TEXT_OR_END.search(frame)
+        self._settled = self._stream(0).settled
+        return self._settled or not _TEXT_OR_END.search(frame)
 
     def _rewrite(self, event: dict[str, Any], frame: bytes) -> bytes:
         choices = event.get("choices")

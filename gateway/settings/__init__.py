@@ -3,7 +3,9 @@
 from gateway.settings.load import SettingsError, SettingsSource, load_settings, written_form
 from gateway.settings.model import (
     AbilitiesSettings,
+    AnswerCheckSettings,
     BackendSettings,
+    CascadeSettings,
     KeySettings,
     LimitSettings,
     PriceSettings,
@@ -17,7 +19,9 @@ from gateway.settings.model import (
 
 __all__ = [
     "AbilitiesSettings",
+    "AnswerCheckSettings",
     "BackendSettings",
+    "CascadeSettings",
     "KeySettings",
     "LimitSettings",
     "PriceSettings",

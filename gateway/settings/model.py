@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     HttpUrl,
     SecretStr,
-    field_validator,
     model_validator,
 )
 
@@ -141,27 +140,53 @@ class TiersSettings(Frozen):
             yield Tier.DEEP_MINI, self.deep_mini
 
 
-class RouteSettings(Frozen):
-    """A named route: when the rule holds, the tier is settled, or the dial turned."""
+def _check_rule(written: str) -> str:
+    try:
+        compile_rule(written)
+    except RouteError as error:
+        raise ValueError(str(error)) from None
+    return written
 
-    when: str = Field(description='an expression such as: kind == "coding" and key =~ "ci-.*"')
+
+Rule = Annotated[str, AfterValidator(_check_rule)]
+
+
+class AnswerCheckSettings(Frozen):
+    """Fast first: what its answer must pass before the caller sees it, else the deep tier answers."""
+
+    min_confidence: Probability = Field(
+        0.8, description="least mean probability of a fast answer's tokens (geometric); 0 does not look at it"
+    )
+    self_check: bool = Field(False, description="ask the fast model, in a second short call, if its answer is right")
+    allow_streams: bool = Field(False, description="hold streamed answers back until they are checked, as well")
+    probe_tokens: Annotated[int, Field(ge=16)] | None = Field(
+        None, description="longest fast answer that is waited for; unset leaves the length to the caller"
+    )
+
+
+class CascadeSettings(AnswerCheckSettings):
+    """Fast first, for requests that difficulty would send to the fast tier; the deep tier if the answer fails."""
+
+    when: Rule | None = Field(None, description="cascade where this holds, such as: difficulty > 0.2; unset: always")
+
+
+class RouteSettings(Frozen):
+    """A named route: when the rule holds, the tier is settled, the dial turned, or fast answers are checked."""
+
+    when: Rule = Field(description='an expression such as: kind == "coding" and key =~ "ci-.*"')
     tier: Tier | None = Field(None, description="fast, deep, fast-mini or deep-mini")
     effort: Effort | None = Field(None, description="how hard the chosen target thinks")
     dial: Dial | None = Field(None, description="decide by this notch instead")
-
-    @field_validator("when")
-    @classmethod
-    def _check_rule(cls, written: str) -> str:
-        try:
-            compile_rule(written)
-        except RouteError as error:
-            raise ValueError(str(error)) from None
-        return written
+    cascade: AnswerCheckSettings | None = Field(None, description="check fast answers, and go deep if they fail")
 
     @model_validator(mode="after")
     def _check_does_something(self) -> RouteSettings:
-        if (self.tier is None) == (self.dial is None):
-            raise ValueError("give exactly one of tier and dial")
+        if self.tier is not None and self.dial is not None:
+            raise ValueError("give one of tier and dial, not both")
+        if self.tier is None and self.dial is None and self.cascade is None:
+            raise ValueError("give tier, dial or cascade: the route does nothing")
+        if self.cascade is not None and self.tier not in (None, Tier.FAST):
+            raise ValueError("a cascade begins at the fast tier: set tier to fast, or leave it out")
         return self
 
 
@@ -199,6 +224,10 @@ class RoutingSettings(Frozen):
     )
     routes: dict[Name, RouteSettings] = Field(
         default_factory=dict, description="named routes, asked in this order before difficulty is"
+    )
+    cascade: CascadeSettings | None = Field(None, description="check fast answers before they are shown; unset: never")
+    budget_ms: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="an estimate that takes longer is counted in thalamus_decision_overruns"
     )
     at_limit: Literal["mini", "other", "refuse"] = Field(
         "mini", description="who serves at a limit: the tier's mini (else the other tier), the other tier, nobody (429)"
@@ -248,6 +277,17 @@ class ServerSettings(Frozen):
             return False
 
 
+class VaultSettings(Frozen):
+    """Models' reasoning, kept for clients that drop it from the history, and put back where the model wants it."""
+
+    enabled: bool = Field(True, description="keep reasoning and put it back; what must not be sent is always taken out")
+    ttl_s: Seconds = Field(86_400.0, description="seconds for which the reasoning of a message is kept")
+    max_value_bytes: int = Field(2**20, ge=1024, description="bytes of the longest reasoning kept, uncompressed")
+    tenant_quota_bytes: int | None = Field(
+        16 * 2**20, ge=1024, description="bytes that one tenant may fill; its own oldest make room; null: no quota"
+    )
+
+
 class TelemetrySettings(Frozen):
     """Logs and what may be in them."""
 
@@ -269,6 +309,7 @@ class Settings(Frozen):
     keys: tuple[KeySettings, ...] = ()
     cache: CacheSettings = Field(default_factory=CacheSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    vault: VaultSettings = Field(default_factory=VaultSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     dialects: dict[str, Any] = Field(
         default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"

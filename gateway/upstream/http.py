@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -64,10 +68,37 @@ _WORDS: Mapping[type[UpstreamError], str] = {
 }
 
 
-def open_session() -> aiohttp.ClientSession:
-    """Open the pool of connections that all HTTP backends share. The caller closes it."""
+_opened_anew: ContextVar[bool] = ContextVar("opened_anew", default=False)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that says whether a call got a connection of its own or one that had been idle."""
+
+    async def _create_connection(self, *arguments: Any, **options: Any) -> Any:
+        _opened_anew.set(True)
+        return await super()._create_connection(*arguments, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What all HTTP backends share: a pool, and a way to a connection that is certainly new."""
+
+    pooled: aiohttp.ClientSession
+    fresh: aiohttp.ClientSession
+
+
+@asynccontextmanager
+async def open_connections() -> AsyncGenerator[Connections, None]:
+    """Open the connections of HTTP backends, and close them at the end."""
+    pooled = _Connector(limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=30)
+    fresh = aiohttp.TCPConnector(limit=0, force_close=True, ttl_dns_cache=30)
+    async with _session(pooled) as one, _session(fresh) as other:
+        yield Connections(one, other)
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=30),
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent", "Accept"),
         trust_env=any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXY_VARIABLES),
@@ -86,11 +117,11 @@ def translate(error: BaseException, backend: str) -> UpstreamError:
 class HttpUpstream:
     """One OpenAI-compatible backend."""
 
-    def __init__(self, name: str, settings: BackendSettings, session: aiohttp.ClientSession) -> None:
+    def __init__(self, name: str, settings: BackendSettings, connections: Connections) -> None:
         if settings.url is None:
             raise ValueError(f"backend {name} has no url")
         self._name = name
-        self._session = session
+        self._connections = connections
         self._timeouts = settings.timeouts
         self._base = str(settings.url).rstrip("/")
         self._urls: dict[str, URL] = {}
@@ -132,15 +163,18 @@ class HttpUpstream:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(f"{self._base}/{path}")
+        _opened_anew.set(False)
         try:
-            return await self._session.post(
-                url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
-            )
-        except aiohttp.ServerDisconnectedError:
-            # A pooled connection that the server had closed: nothing was answered, so that asking anew is safe.
-            return await self._session.post(
-                url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
-            )
+            return await self._send(self._connections.pooled, url, body)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if _opened_anew.get():
+                raise
+        # The connection had been idle and the server had dropped it: nothing was answered, so that asking again is
+        # safe. The rest of the pool may be as stale, after a restart of the server or a NAT's timeout.
+        return await self._send(self._connections.fresh, url, body)
+
+    async def _send(self, session: aiohttp.ClientSession, url: URL, body: bytes) -> aiohttp.ClientResponse:
+        return await session.post(url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False)
 
 
 class HttpAnswer:

@@ -11,11 +11,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from pydantic import HttpUrl, SecretStr
 
 from gateway.settings import BackendSettings, SettingsError
-from gateway.upstream.http import HttpAnswer, HttpUpstream
+from gateway.upstream.http import Connections, HttpAnswer, HttpUpstream
 
 SLOTS = 4
 """Conversations at once; they share the context window."""
@@ -26,10 +25,10 @@ INSTALL = "install it with `make serve`, or: pip install xllamacpp && pip instal
 class EmbeddedUpstream:
     """Runs llama.cpp inside this process and calls it as any OpenAI-compatible backend."""
 
-    def __init__(self, name: str, settings: BackendSettings, session: aiohttp.ClientSession) -> None:
+    def __init__(self, name: str, settings: BackendSettings, connections: Connections) -> None:
         self._name = name
         self._settings = settings
-        self._session = session
+        self._connections = connections
         self._server: Any = None
         self._http: HttpUpstream | None = None
 
@@ -44,7 +43,7 @@ class EmbeddedUpstream:
         self._server = await asyncio.to_thread(_load, weights, key, self._settings.context_window)
         address = HttpUrl(f"{self._server.listening_address}/v1")
         reached = self._settings.model_copy(update={"url": address, "key": SecretStr(key)})
-        self._http = HttpUpstream(self._name, reached, self._session)
+        self._http = HttpUpstream(self._name, reached, self._connections)
 
     async def open(self, path: str, body: bytes) -> HttpAnswer:
         """Call the model."""

@@ -8,9 +8,18 @@ import msgspec
 
 from gateway.wire.chat import ChatRequest, CompletionRequest
 from gateway.wire.embeddings import EmbeddingRequest
+from gateway.wire.messages import CountTokensRequest, MessagesRequest
+from gateway.wire.responses import ResponsesRequest
 
 _REF = "#/components/schemas/{name}"
-SHAPES: tuple[type[msgspec.Struct], ...] = (ChatRequest, CompletionRequest, EmbeddingRequest)
+SHAPES: tuple[type[msgspec.Struct], ...] = (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    MessagesRequest,
+    CountTokensRequest,
+    ResponsesRequest,
+)
 
 _ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -28,22 +37,36 @@ _ERROR_SCHEMA: dict[str, Any] = {
         }
     },
 }
-_ERROR = {
-    "description": "What went wrong",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+_MESSAGES_ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
+    },
 }
-
+_ERROR_SCHEMAS = {"Error": _ERROR_SCHEMA, "MessagesError": _MESSAGES_ERROR_SCHEMA}
 
 _STREAMED = {"description": "The answer", "content": {"application/json": {}, "text/event-stream": {}}}
 
 
-def describe(shape: type[msgspec.Struct] | None, summary: str, *, streams: bool = False) -> dict[str, Any]:
-    """Give a route's description: what it takes, what it answers, and OpenAI's shape for its errors."""
+def describe(
+    shape: type[msgspec.Struct] | None, summary: str, *, streams: bool = False, errors: str = "Error"
+) -> dict[str, Any]:
+    """Give a route's description: what it takes, what it answers, and the shape of its errors: OpenAI's or another."""
+    failed = {
+        "description": "What went wrong",
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name=errors)}}},
+    }
     described: dict[str, Any] = {
         "summary": summary,
         "response_model": None,
-        "responses": {"4XX": _ERROR, "5XX": _ERROR} | ({200: _STREAMED} if streams else {}),
-        "openapi_extra": {"security": [{"bearer": []}]},
+        "responses": {"4XX": failed, "5XX": failed} | ({200: _STREAMED} if streams else {}),
+        "openapi_extra": {"security": [{"bearer": []}, {"key": []}]},
     }
     if shape is not None:
         schema = {"$ref": _REF.format(name=shape.__name__)}
@@ -55,9 +78,12 @@ def describe(shape: type[msgspec.Struct] | None, summary: str, *, streams: bool 
 
 
 def add_components(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the request shapes, the error shape and the key to a generated document."""
+    """Add the request shapes, the error shapes and the two ways to send a key to a generated document."""
     _, schemas = msgspec.json.schema_components(SHAPES, ref_template=_REF)
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(schemas | {"Error": _ERROR_SCHEMA})
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    components.setdefault("schemas", {}).update(schemas | _ERROR_SCHEMAS)
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
     return document

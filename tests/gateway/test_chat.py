@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -324,3 +325,15 @@ def test_route_explains_and_calls_nobody(gateway, standin):
     assert decision["targets"]
     assert 0 <= decision["p_fast"] <= 1
     assert not reached(standin)
+
+
+@pytest.mark.parametrize("idle", [1, 8])
+def test_connections_that_a_backend_dropped_while_they_were_idle_cost_no_request(serve, standin, idle):
+    gateway = serve(settings_over(standin.url))
+    asked = {**HELLO, "model": "swift"}
+    with gateway.client() as client, ThreadPoolExecutor(idle) as crowd:
+        standin.behave(faults=["stale-connection"], first_byte_ms=200)
+        list(crowd.map(lambda _: client.post("/v1/chat/completions", json=asked), range(idle)))
+        standin.behave(faults=[], first_byte_ms=0)
+        statuses = [client.post("/v1/chat/completions", json=asked).status_code for _ in range(idle + 2)]
+    assert set(statuses) == {200}

@@ -1,0 +1,165 @@
+"""From a chat completion's reply to a kept response: whole, streamed, or with nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+import structlog
+
+from classifiers.types import Conversation
+from gateway.accounting import Outcome
+from gateway.errors import Draining, InternalError, ThalamusError, UpstreamFailed
+from gateway.exchange import Call, Handler, Reply, StreamReply, keep_for_later
+from gateway.sessions import session_key
+from gateway.surfaces.responses.answering import answer_whole, describe_response
+from gateway.surfaces.responses.items import Dictionary
+from gateway.surfaces.responses.planning import Plan
+from gateway.surfaces.responses.stream import ResponseStream
+from router.types import Session
+
+LOOK_FOR_WORD_S = 1.0
+"""How often a process looks whether another was asked to cancel what it is working on."""
+
+_log = structlog.get_logger("thalamus")
+
+
+async def give_whole(call: Call, plan: Plan, reply: Reply) -> Reply:
+    """Give the response that a whole chat completion makes, once it is kept.
+
+    Raises:
+        UpstreamFailed: what the backend sent is no chat completion.
+    """
+    try:
+        response = answer_whole(plan.asked, reply.body)
+    except msgspec.DecodeError:
+        backend = call.record.target.backend if call.record.target else ""
+        error = UpstreamFailed(f"Backend '{backend}' sent no chat completion.", backend=backend)
+        error.headers |= reply.headers
+        raise error from None
+    response = await keep(call, plan, response)
+    return Reply(msgspec.json.encode(response), reply.headers, after=reply.after)
+
+
+async def give_streamed(call: Call, plan: Plan, reply: StreamReply) -> StreamReply:
+    """Give a streamed chat completion as the events of a response."""
+    stream = ResponseStream(plan.asked)
+    events = _write_events(call, plan, stream, reply)
+    try:
+        first = await anext(events, b"")
+    except BaseException:  # cancelled or failed: nobody else will close what is not handed over
+        await events.aclose()
+        raise
+
+    async def after() -> None:
+        if stream.response["status"] != "failed" and reply.after is not None:
+            await reply.after()
+
+    return StreamReply(first, events, reply.headers, after)
+
+
+async def keep(call: Call, plan: Plan, response: Dictionary) -> Dictionary:
+    """Keep a response if that is wanted, and give it back; its `store` says whether it is kept."""
+    if not plan.is_kept:
+        return response
+    if await call.rooms.responses.store.keep(plan.asked.tenant, plan.kept(response)):
+        _remember_by_id(call, plan.asked.id)
+        return response
+    return {**response, "store": False}
+
+
+async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
+    """Answer with nobody waiting: the response is kept at every step, and the record closed as for any request.
+
+    Args:
+        call: a call of its own, not the one that the caller saw answered.
+        plan: what is to be answered.
+        ask: serves the chat completion.
+    """
+    record, rooms = call.record, call.rooms
+    stream = ResponseStream(plan.asked)
+    rooms.metrics.in_flight.inc()
+    watch = asyncio.create_task(_heed_other_processes(call, plan))
+    try:
+        await keep(call, plan, describe_response(plan.asked, "in_progress"))
+        await _answer(call, stream, ask)
+        record.outcome = Outcome.DONE
+    except ThalamusError as error:
+        record.error = error.code
+        stream.fail(error)
+    except asyncio.CancelledError:
+        record.outcome = Outcome.DROPPED
+        if rooms.responses.background.is_cancelled(plan.asked.id):
+            record.error = "cancelled"
+            stream.cancel()
+        else:
+            record.error = "shutdown"
+            stream.fail(Draining("The gateway shut down before the response was complete."))
+        raise
+    except Exception:  # noqa: BLE001
+        # The edge: whoever fetches the response must be told, and the log must have the traceback.
+        _log.exception("defect", endpoint=record.endpoint)
+        record.error = InternalError.code
+        stream.fail(InternalError())
+    finally:
+        watch.cancel()
+        await keep(call, plan, stream.response)
+        rooms.metrics.in_flight.dec()
+        rooms.accounts.close(record)
+        if rooms.limits:
+            await rooms.limits.count(record)
+
+
+async def _answer(call: Call, stream: ResponseStream, ask: Handler) -> None:
+    reply = await ask(call)
+    if not isinstance(reply, StreamReply):
+        raise TypeError("a background response asks for a stream")
+    async with aclosing(reply.rest) as rest:
+        stream.feed(reply.first)
+        async for piece in rest:
+            stream.feed(piece)
+    stream.finish()
+    await keep_for_later(call, reply)
+
+
+async def _heed_other_processes(call: Call, plan: Plan) -> None:
+    """Cancel a response when word is left that it should be, by whichever process was asked."""
+    responses = call.rooms.responses
+    while not await responses.store.is_asked_to_cancel(plan.asked.tenant, plan.asked.id):  # noqa: ASYNC110  the word is in a store
+        await asyncio.sleep(LOOK_FOR_WORD_S)
+    await responses.background.cancel(plan.asked.id)
+
+
+async def _write_events(
+    call: Call, plan: Plan, stream: ResponseStream, reply: StreamReply
+) -> AsyncGenerator[bytes, None]:
+    """Yield the events as they come; a response is kept before its last event, so that it can be gone on from."""
+    async with aclosing(reply.rest) as rest:
+        try:
+            if events := stream.feed(reply.first):
+                yield events
+            async for piece in rest:
+                if events := stream.feed(piece):
+                    yield events
+            yield stream.finish()
+        except ThalamusError as error:
+            # The answer has begun: what broke it off is told by its last event, and no retry would help.
+            call.record.error, call.remember = error.code, None
+            stream.fail(error)
+    yield stream.last(await keep(call, plan, stream.response))
+
+
+def _remember_by_id(call: Call, response_id: str) -> None:
+    """Let requests that go on from a response find what is remembered of the conversation by its id."""
+    remember = call.remember
+    if remember is None:
+        return
+    key = session_key(call.caller.tenant, {}, response_id, Conversation(()))
+
+    async def remember_both(session: Session) -> None:
+        await remember(session)
+        await call.rooms.sessions.remember(key, session)
+
+    call.remember = remember_both

@@ -1,0 +1,11 @@
+"""Runs the Responses API's checks: `python openai_python_responses '{"gateway": …}'`."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "openai_python"))  # where `world` is
+
+import responses  # noqa: E402, F401  registers its checks
+from world import run_all  # noqa: E402
+
+run_all()

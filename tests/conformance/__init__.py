@@ -1,0 +1,1 @@
+"""Every dialect against a backend that behaves as its provider documents, refusals included."""
