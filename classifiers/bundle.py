@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +28,6 @@ GOLDEN: Final = "golden.jsonl"
 GRAPH: Final = "graph.onnx"
 FORMAT: Final = 1
 
-_ROLES: Final[Mapping[str, Role]] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
-    "function": "tool",
-}
 _TOLERANCE: Final = 2e-3
 """How far a golden estimate may move between machines: float32 sums differ in their last digits."""
 
@@ -53,7 +46,7 @@ class BundleError(Exception):
     """A bundle cannot be used; the message names the folder, what is wrong and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calibration:
     """A rising curve from raw score to probability, linear between its knots."""
 
@@ -62,7 +55,12 @@ class Calibration:
 
     def __call__(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Map raw scores to probabilities, element by element."""
-        return np.interp(raw, self.raw, self.probability)
+        return np.interp(raw, *self._knots)
+
+    @cached_property
+    def _knots(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        # numpy would turn tuples into arrays at every call, which takes longer than all the rest of a judgement
+        return np.asarray(self.raw, np.float64), np.asarray(self.probability, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def graph_inputs(
 def model_features(
     conversations: Iterable[Conversation], encoder: SentenceEncoder | None
 ) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.uint32]], npt.NDArray[np.float32] | None]:
-    """Read conversations as far as no weights are needed: structure, terms of the ask, and with an encoder its place."""
+    """Read conversations as far as no weights are needed: structure, terms of the ask, and its embedding."""
     readings = [read(conversation) for conversation in conversations]
     features = [extract(reading) for reading in readings]
     sentence = None if encoder is None else encoder.encode([reading.ask for reading in readings])
@@ -192,7 +190,7 @@ def _read_manifest(folder: Path) -> Manifest:
         if written["format"] != FORMAT:
             raise BundleError(f"{path}: format {written['format']}, this version reads {FORMAT}; train it again")
         manifest = _manifest(written)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path}: not a readable manifest ({error!r}); train the bundle again") from error
     if manifest.features_version != FEATURES_VERSION or manifest.structure != STRUCTURE:
         raise BundleError(

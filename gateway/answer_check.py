@@ -73,8 +73,12 @@ _LEAST_LOGPROB = -20.0
 _WINDOW = 160
 """Characters at either end of an answer in which a refusal or a shrug is looked for."""
 
+_READ = 1000
+"""Characters at either end that are read for quotations: an unclosed quotation mark costs its square."""
+
 _QUOTED = re.compile(
-    r"```.*?(?:```|$)|`[^`\n]*`|\"[^\"\n]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|^>.*$", re.DOTALL | re.MULTILINE
+    r"```[\s\S]*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^”]*”|«[^»]*»|「[^」]*」|『[^』]*』|^>[^\n]*",
+    re.MULTILINE,
 )
 _OPENING = r"(?:^|[.!?:;。！？：；\n])[\s*_#-]*(?:[^.!?。！？\n,，、]{0,32}[,，、]\s*){0,2}"
 
@@ -200,7 +204,10 @@ def _is_said(phrase: re.Pattern[str], text: str) -> bool:
 
     Weakness: it reads wording, so that the translation of a shrug is one; that costs a call and no answer.
     """
-    own = _QUOTED.sub("…", text).strip()
-    if len(own) <= 2 * _WINDOW:
-        return phrase.search(own) is not None
-    return phrase.search(own[:_WINDOW]) is not None or phrase.search(own[-_WINDOW:]) is not None
+    beginning, end = _own_words(text[:_READ]), _own_words(text[-_READ:])
+    return phrase.search(beginning[:_WINDOW]) is not None or phrase.search(end[-_WINDOW:]) is not None
+
+
+def _own_words(text: str) -> str:
+    """Leave out what is quoted, code included."""
+    return _QUOTED.sub("…", text).strip()

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
@@ -27,7 +28,7 @@ from gateway.cache.opening import Opened, open_store
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
 from gateway.endpoints import chat, completions, embeddings, health, messages, models, responses, route
-from gateway.errors import InternalError, MethodNotAllowed, NotFound, RequestError, ThalamusError
+from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
 from gateway.limits import Limits
 from gateway.logs import request_logger
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.add_exception_handler(Exception, _answer_defect)
     _complete_openapi(app)
     app.state.started = int(time.time())
@@ -338,6 +340,16 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     else:
         ours = RequestError(str(error.detail))
     return Response(ours.body(), ours.status, error.headers, "application/json")
+
+
+async def _answer_invalid_parameter(_request: Request, error: Exception) -> Response:
+    """Give the framework's refusal of a path's or query's parameter OpenAI's shape."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    param = str(first["loc"][-1])
+    ours = InvalidField(f"Invalid request. '{param}': {first['msg']}.", param=param)
+    return Response(ours.body(), ours.status, media_type="application/json")
 
 
 async def _answer_defect(request: Request, error: Exception) -> Response:

@@ -11,6 +11,8 @@ from typing import Annotated, NoReturn, Optional
 import msgspec
 import typer
 
+from classifiers.commands import register as register_classifier_commands
+
 app = typer.Typer(
     name="thalamus",
     help="Thalamus: one OpenAI endpoint, one model `auto`; every request gets the right model and the right effort.",
@@ -170,6 +172,9 @@ def _find_config(given: Path | None) -> Path | None:
 def _fail(message: str) -> NoReturn:
     typer.secho(message, fg="red", err=True)
     raise typer.Exit(2)
+
+
+register_classifier_commands(app)
 
 
 def main() -> None:

@@ -207,3 +207,5 @@ class MessagesRequest(Prompt, kw_only=True):
     top_k: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
     metadata: Metadata | None = None
     mcp_servers: list[Any] | None = None
+    thread: dict[str, Any] | None = None
+    compaction: dict[str, Any] | None = None

@@ -64,6 +64,7 @@ SDKS = (
     Sdk("openai_python_3", checks="openai_python"),
     Sdk("openai_python_responses", checks="openai_python_responses"),
     Sdk("openai_node", checks="openai_node", node=True),
+    Sdk("anthropic_python", checks="anthropic_python"),
 )
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's official SDKs, unmodified, against the real gateway."""
+"""OpenAI's and Anthropic's official SDKs, unmodified, against the real gateway."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFa
     """A gateway with keys, aliases, and backends that are blind, gone, impatient and oddly named."""
     settings = settings_over(
         session_standin.url,
-        aliases={"gpt-4o": "auto", "text-embedding-3-small": "swift"},
+        aliases={"gpt-4o": "auto", "text-embedding-3-small": "swift", "claude-sonnet-4-5": "auto"},
         keys=[{"name": "all", "key": KEY}, {"name": "fast-only", "key": LIMITED_KEY, "models": ["fast"]}],
         server={"max_body_bytes": MAX_BODY_BYTES},
     )
@@ -43,7 +43,7 @@ def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)
-def test_the_sdk_works_as_it_does_with_openai(
+def test_the_sdk_works_as_it_does_with_its_maker(
     sdk: Sdk, gateway: RunningGateway, session_standin: RunningStandin, subtests: pytest.Subtests
 ) -> None:
     place = {

@@ -61,13 +61,13 @@ class World:
 
 
 @contextmanager
-def running_world(rows: Sequence[Row] | None = None) -> Iterator[World]:
-    """Run stand-ins and gateway until the block ends."""
+def running_world(rows: Sequence[Row] | None = None, **settings: Any) -> Iterator[World]:
+    """Run stand-ins and gateway until the block ends; `settings` are further sections of the gateway's."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="conformance")
     thread.start()
     world = World(loop, all_rows() if rows is None else rows)
-    context = _open(world, all_rows() if rows is None else rows)
+    context = _open(world, all_rows() if rows is None else rows, settings)
     try:
         asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(timeout=60)
         try:
@@ -81,12 +81,15 @@ def running_world(rows: Sequence[Row] | None = None) -> Iterator[World]:
 
 
 @asynccontextmanager
-async def _open(world: World, rows: Sequence[Row]) -> AsyncIterator[None]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+async def _open(world: World, rows: Sequence[Row], settings: Mapping[str, Any]) -> AsyncIterator[None]:
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, every answer waits 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(world.serve, interface="asgi3", lifespan="off", log_level="error"))
         serving = asyncio.create_task(server.serve([listening]))
-        app = create_app(Settings.model_validate(_settings(rows, url)))
+        app = create_app(Settings.model_validate({**_settings(rows, url), **settings}))
         transport = httpx.ASGITransport(HotPath(app))
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
             world.client = client

@@ -142,8 +142,10 @@ class RunningGateway:
 
     def check_log(self) -> None:
         """Raise ServingError if its log tells of a defect: a traceback, something never awaited or never closed."""
-        if found := _DEFECTS.search(self.log()):
-            raise self._failed(f"wrote {found.group()!r}")
+        log = self.log()
+        if found := _DEFECTS.search(log):
+            line = log.rfind("\n", 0, found.start()) + 1
+            raise ServingError(f"the gateway's log tells of a defect:\n{log[line : line + 4000]}")
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until it has said where it listens and wants traffic.

@@ -270,3 +270,30 @@ def test_the_oldest_messages_are_dropped_where_that_is_wanted(serve, standin):
     assert refused.json()["error"]["code"] == "no_capable_backend"
     assert answer.status_code == 200
     assert [message["content"][0] for message in sent(standin)["messages"]] == ["4", "5"]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_reasoning_returns_to_a_family_that_wants_it_back(serve, standin, stored):
+    settings = settings_over(standin.url, vault={"enabled": False})
+    settings["backends"]["sage"] |= {"model": "deepseek-reasoner", "family": "deepseek-v3.2", "host": "deepseek"}
+    gateway = serve(settings)
+    ask = {**THINK, "input": "Paris weather?", "tools": [WEATHER], "store": stored}
+    with gateway.client() as client:
+        first = client.post("/v1/responses", json={**ask, "include": ["reasoning.encrypted_content"]}).json()
+        thought, call = first["output"]
+        output = {"type": "function_call_output", "call_id": call["call_id"], "output": "rain"}
+        if stored:
+            again = {"input": [output], "previous_response_id": first["id"]}
+        else:
+            sealed = {name: value for name, value in thought.items() if name != "content"}
+            again = {"input": [{"role": "user", "content": "Paris weather?"}, sealed, call, output]}
+        client.post("/v1/responses", json={**ask, **again})
+    assert sent(standin)["messages"][1]["reasoning_content"] == thought["content"][0]["text"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "order=sideways", "after=msg_nowhere"])
+def test_a_wrong_parameter_of_a_list_is_refused_by_name(gateway, standin, query):
+    with gateway.client() as client:
+        response = client.post("/v1/responses", json=ASK).json()
+        answer = client.get(f"/v1/responses/{response['id']}/input_items?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, query.partition("=")[0])

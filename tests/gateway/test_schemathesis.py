@@ -44,7 +44,7 @@ def test_every_operation_answers_as_documented(case: schemathesis.Case, gateway:
 
 
 @schema.include(method="POST").parametrize()
-@EXAMPLES
+@settings(EXAMPLES, max_examples=30)
 def test_requests_for_models_that_exist_are_answered_as_documented(
     case: schemathesis.Case, gateway: RunningGateway
 ) -> None:

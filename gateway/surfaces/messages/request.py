@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.errors import InvalidField
 from gateway.surfaces.messages.content import write_messages
+from gateway.surfaces.messages.errors import ThreadUnsupported
 from gateway.wire.messages import MessagesRequest, OutputConfig, Prompt, Thinking, Tool, ToolChoice
 
 LONGEST_USER = 64
@@ -39,9 +40,9 @@ def write_chat(request: MessagesRequest, *, routed: bool) -> dict[str, Any]:
 
     Raises:
         InvalidField: something in it can only be had from Anthropic, or has no place where it stands.
+        ThreadUnsupported: Anthropic is to hold the conversation.
     """
-    if request.mcp_servers:
-        raise InvalidField("'mcp_servers': MCP servers are not called from here.", param="mcp_servers")
+    _refuse_what_needs_anthropic(request)
     chat: dict[str, Any] = {"model": request.model, **write_prompt(request), "max_tokens": request.max_tokens}
     sampling = {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k}
     chat |= {name: value for name, value in sampling.items() if value is not None}
@@ -55,6 +56,16 @@ def write_chat(request: MessagesRequest, *, routed: bool) -> dict[str, Any]:
         chat |= _write_choice(request.tool_choice)
     chat |= _write_thinking(request.thinking)
     return chat | _write_output(request.output_config, adaptive=routed and _is_adaptive(request.thinking))
+
+
+def _refuse_what_needs_anthropic(request: MessagesRequest) -> None:
+    """Refuse fields that would change the answer and cannot be left unread."""
+    if request.mcp_servers:
+        raise InvalidField("'mcp_servers': MCP servers are not called from here.", param="mcp_servers")
+    if request.compaction is not None:
+        raise InvalidField("'compaction': conversations are not summarised here.", param="compaction")
+    if request.thread is not None:
+        raise ThreadUnsupported("'thread': conversations are not held here. Send all of it.", param="thread")
 
 
 def _write_tool(index: int, tool: Tool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "openai_python"))  # where `world` is
 
-import responses  # noqa: E402, F401  registers its checks
-from world import run_all  # noqa: E402
+import responses  # noqa: F401  registers its checks
+from world import run_all
 
 run_all()

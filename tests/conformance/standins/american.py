@@ -23,7 +23,7 @@ SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "lo
 
 
 class OpenAI(Provider):
-    """https://developers.openai.com/api/docs/guides/reasoning: no text of the reasoning, and unknown fields are 400s."""
+    """https://developers.openai.com/api/docs/guides/reasoning: no text of it, and unknown fields are 400s."""
 
     text_field = None
 
@@ -127,7 +127,7 @@ class Gemini(Provider):
 
     tag = "thought"
     _BYPASSES = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
-    _BUDGETS = {
+    _BUDGETS: Mapping[str, tuple[int, int]] = {
         "gemini-2.5-pro": (128, 32768), "gemini-2.5-flash": (1, 24576), "gemini-2.5-flash-lite": (512, 24576),
     }  # fmt: skip
     _LEVELS: Mapping[str, Sequence[str]] = {

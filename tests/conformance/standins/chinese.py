@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.conformance.standins.base import (
@@ -23,7 +23,14 @@ from tests.conformance.standins.base import (
 class DeepSeek(Provider):
     """https://api-docs.deepseek.com/guides/thinking_mode"""
 
-    _LEVELS = {"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "high", "max": "max"}
+    _LEVELS: Mapping[str, str] = {
+        "minimal": "low",
+        "low": "low",
+        "medium": "high",
+        "high": "high",
+        "xhigh": "high",
+        "max": "max",
+    }
 
     def mind(self, body: Body) -> Mind:
         if self.family == "deepseek-v3":
@@ -91,7 +98,7 @@ class Kimi(Provider):
 class Glm(Provider):
     """https://docs.z.ai/guides/capabilities/thinking-mode"""
 
-    _LEVELS = {
+    _LEVELS: Mapping[str, Mapping[str, str]] = {
         "glm-5.2": {"none": "none", "minimal": "high", "low": "high", "medium": "high", "high": "high",
                     "xhigh": "max", "max": "max"},
         "glm-5.3": {"low": "low", "high": "high", "max": "max"},
@@ -171,10 +178,11 @@ class MiniMax(Provider):
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
         if mind.thinks:
             for position in in_loop(messages):
-                self.demand(messages, position, messages[position].get("reasoning_details"), always=False)
+                held = messages[position].get("reasoning_details" if self.host == "minimax" else "reasoning_content")
+                self.demand(messages, position, held, always=False)
 
     def carry(self, thought: str, message: Message) -> Any:
-        if self.tag is not None:
+        if self.tag is not None or self.host != "minimax":  # resellers give and take plain text
             return super().carry(thought, message)
         detail = {"type": "reasoning.text", "id": "r-1", "format": "MiniMax-response-v1", "index": 0, "text": thought}
         message["reasoning_details"] = [detail]
@@ -184,7 +192,9 @@ class MiniMax(Provider):
 class Step(Provider):
     """https://platform.stepfun.ai/docs/en/guides/developer/reasoning"""
 
-    text_field = "reasoning"
+    def __init__(self, family: str, host: str) -> None:
+        super().__init__(family, host)
+        self.text_field = "reasoning" if host == "stepfun" else "reasoning_content"
 
     def mind(self, body: Body) -> Mind:
         refuse(body, ("thinking", "enable_thinking"), "Step always thinks")
@@ -195,7 +205,7 @@ class Step(Provider):
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
         for position in in_loop(messages):
-            self.demand(messages, position, messages[position].get("reasoning"), always=False)
+            self.demand(messages, position, messages[position].get(self.text_field), always=False)
 
 
 def _in_turns_with_calls(messages: Sequence[Message]) -> set[int]:

@@ -20,6 +20,7 @@ from gateway.errors import (
     InternalError,
     InvalidField,
     PermissionRefused,
+    RequestError,
     UnknownModel,
     UpstreamFailed,
     UpstreamRateLimited,
@@ -346,12 +347,14 @@ REFUSALS: list[tuple[Json, str]] = [
     ({"output_config": {"effort": "enormous"}}, "output_config.effort"),
     ({"temperature": 1.5}, "temperature"),
     ({"mcp_servers": [{"type": "url", "url": "https://example.com"}]}, "mcp_servers"),
+    ({"compaction": {"type": "enabled"}}, "compaction"),
+    ({"thread": {"type": "continue", "previous_message_id": "msg_1"}}, "thread"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "param"), REFUSALS, ids=[str(case[0])[:60] for case in REFUSALS])
 def test_what_cannot_be_done_is_refused_by_its_path(changes, param):
-    with pytest.raises(InvalidField) as refused:
+    with pytest.raises(RequestError) as refused:
         chat_of(changes)
     assert (refused.value.param or "").startswith(param)
 

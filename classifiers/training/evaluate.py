@@ -1,0 +1,249 @@
+"""Judges a bundle on sources that it was not trained on, beside baselines that need no training or little."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.bundle import BUNDLES, BundleModel, conversation_from, load_bundle
+from classifiers.training import baselines, dataset
+from classifiers.training.dataset import Example
+from classifiers.training.metrics import Curve, Reliability, apgr, auc, cpt, curve, reliability
+from classifiers.training.train import is_everyday_chat
+from classifiers.types import Conversation, Estimate
+
+Floats = npt.NDArray[np.float64]
+
+_LEAST: Final = 30
+"""Examples below which a group's figure would be noise."""
+_BATCH: Final = 256
+_BANDS: Final = ((0, 200), (200, 800), (800, 3_000), (3_000, 10**9))
+_TIMINGS: Final = {"128 tokens": 512, "512 tokens": 2_048, "32k tokens": 131_072}
+_FILLER: Final = "A tank holds 40 litres and fills at 3 litres a minute while a leak loses 1 litre; when is it full? "
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Held-out examples with what the model and each baseline say of them."""
+
+    examples: list[Example]
+    estimates: list[Estimate]
+    scores: Mapping[str, Floats]
+    """By scorer; ``model`` is the bundle's difficulty."""
+
+
+def evaluate(
+    data: Path, bundle: str | Path, *, report: Path | None = None, homemade: bool = True, show: bool = True
+) -> dict[str, Any]:
+    """Judge a bundle on the validation split under `data`, and give every figure by name.
+
+    With `report`, writes ``README.md`` and its pictures into that folder.
+
+    Raises:
+        DataError: if the data cannot be read.
+        BundleError: if the bundle cannot be opened.
+    """
+    model = load_bundle(bundle)
+    made, pairs, slices = _homemade() if homemade else ([], [], {})
+    examples = dataset.load(data, made)
+    taught = [example for example in examples if example.split == "train"]
+    judged = judge(model, [example for example in examples if example.split == "validation"], taught)
+    figures: dict[str, Any] = {
+        "bundle": model.name,
+        "sources": by_source(judged),
+        "length_bands": by_length(judged),
+        "languages": by_language(judged, model.thresholds["balanced"]),
+        "slices": {name: _deep_share(model, records) for name, records in slices.items() if records},
+        "translations": consistency(model, pairs),
+        "calibration_error": round(calibration(judged).error, 4),
+        "latency_us": latency(model),
+        "size_mb": _size(bundle),
+        "threshold": model.thresholds["balanced"],
+    }
+    if report is not None:
+        from classifiers.training.report import write
+
+        write(report, figures, judged)
+    if show:
+        from classifiers.training.report import print_tables
+
+        print_tables(figures)
+    return figures
+
+
+def judge(model: BundleModel, held: list[Example], taught: Sequence[Example]) -> Judged:
+    """Score the held-out examples with the model and with every baseline."""
+    conversations = [example.conversation for example in held]
+    estimates = [
+        estimate
+        for at in range(0, len(held), _BATCH)
+        for estimate in model.estimate_many(conversations[at : at + _BATCH])
+    ]
+    scores = {
+        "model": np.array([estimate.difficulty for estimate in estimates]),
+        "length": baselines.length(held),
+        "k-means": baselines.clusters(taught, held),
+        "random": baselines.chance(held),
+    }
+    return Judged(held, estimates, scores)
+
+
+def by_source(judged: Judged) -> dict[str, Any]:
+    """Give AUCs, APGR and CPT of every scorer, for each source whose labels differ."""
+    found = {}
+    for source, rows in _groups(judged, lambda example: example.source).items():
+        hard = np.array([judged.examples[at].label.hard for at in rows])
+        if len(rows) < _LEAST or np.ptp(hard) < 0.05:  # one label for all: nothing to tell apart
+            continue
+        outcome = outcomes(judged, rows)
+        found[source] = {
+            "n": len(rows),
+            **{name: _figures(scores[rows], hard, outcome) for name, scores in judged.scores.items()},
+        }
+    return found
+
+
+def outcomes(judged: Judged, rows: Sequence[int]) -> tuple[Floats, Floats] | None:
+    """Give what the recorded fast and deep model got right, where both were recorded for all rows."""
+    records = [judged.examples[at].record for at in rows]
+    if any(record.get("fast_correct") is None or record.get("deep_correct") is None for record in records):
+        return None
+    return (
+        np.array([float(record["fast_correct"]) for record in records]),
+        np.array([float(record["deep_correct"]) for record in records]),
+    )
+
+
+def _figures(scores: Floats, hard: Floats, outcome: tuple[Floats, Floats] | None) -> dict[str, float]:
+    if outcome is None:
+        return {"auc_hard": _rounded(auc(scores, _graded(hard)))}
+    fast, deep = outcome
+    drawn = curve(scores, fast, deep)
+    return {
+        "auc_hard": _rounded(auc(scores, 1 - fast)),
+        "auc_only_deep": _rounded(auc(scores, (1 - fast) * deep)),
+        "apgr": _rounded(apgr(drawn)),
+        "cpt50": _rounded(cpt(drawn, 0.5)),
+        "cpt80": _rounded(cpt(drawn, 0.8)),
+    }
+
+
+def _graded(hard: Floats) -> Floats:
+    """Stretch labels over [0, 1]: an argued level is an order, not a count of failures."""
+    stretched: Floats = (hard - hard.min()) / np.ptp(hard)
+    return stretched
+
+
+def by_length(judged: Judged) -> dict[str, Any]:
+    """Give the AUC of "fast wrong" by length of the question in characters."""
+    chars = baselines.length(judged.examples)
+    hard = np.array([example.label.hard for example in judged.examples])
+    found = {}
+    for low, high in _BANDS:
+        rows = np.flatnonzero((chars >= low) & (chars < high))
+        if len(rows) >= _LEAST:
+            name = f"{low}-{high}" if high < _BANDS[-1][1] else f"{low} and more"
+            scored = {each: _rounded(auc(values[rows], hard[rows])) for each, values in judged.scores.items()}
+            found[name] = {"n": len(rows), **scored}
+    return found
+
+
+def by_language(judged: Judged, threshold: float) -> dict[str, Any]:
+    """Give the share of everyday chat that goes deep at the default threshold, by language and by source."""
+    shares: dict[str, list[bool]] = defaultdict(list)
+    for example, estimate in zip(judged.examples, judged.estimates, strict=True):
+        if is_everyday_chat(example):
+            shares[example.language].append(estimate.difficulty >= threshold)
+            shares[f"source {example.source}"].append(estimate.difficulty >= threshold)
+    return {
+        name: {"n": len(deep), "deep": _rounded(float(np.mean(deep)))}
+        for name, deep in sorted(shares.items())
+        if len(deep) >= _LEAST
+    }
+
+
+def consistency(model: BundleModel, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give how far difficulty moves between translations of one held-out question."""
+    held = [pair for pair in pairs if pair["split"] == "validation"]
+    moves = []
+    for pair in held:
+        texts = [Conversation.from_prompt(text) for text in pair["texts"].values()]
+        levels = [estimate.difficulty for estimate in model.estimate_many(texts)]
+        moves += [abs(one - other) for one, other in combinations(levels, 2)]
+    if not moves:
+        return {}
+    return {
+        "questions": len(held),
+        "mean_difference": _rounded(float(np.mean(moves))),
+        "p90_difference": _rounded(float(np.quantile(moves, 0.9))),
+    }
+
+
+def calibration(judged: Judged) -> Reliability:
+    """Compare claimed with observed difficulty over all held-out examples, sources weighted as in training."""
+    observed = [example.label.hard for example in judged.examples]
+    return reliability(judged.scores["model"], observed, dataset.weights(judged.examples))
+
+
+def curves(judged: Judged, source: str) -> dict[str, Curve] | None:
+    """Give a source's cost-quality curve by scorer, None where outcomes of only one model were recorded."""
+    rows = [at for at, example in enumerate(judged.examples) if example.source == source]
+    outcome = outcomes(judged, rows)
+    if outcome is None:
+        return None
+    return {name: curve(scores[rows], *outcome) for name, scores in judged.scores.items()}
+
+
+def latency(model: BundleModel, runs: int = 200) -> dict[str, dict[str, int]]:
+    """Time single estimates, in microseconds, by length of the prompt (four characters to a token)."""
+    found = {}
+    for name, size in _TIMINGS.items():
+        conversation = Conversation.from_prompt((_FILLER * (size // len(_FILLER) + 1))[:size])
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter_ns()
+            model.estimate(conversation)
+            times.append((time.perf_counter_ns() - start) / 1000)
+        found[name] = {"p50": round(float(np.quantile(times, 0.5))), "p99": round(float(np.quantile(times, 0.99)))}
+    return found
+
+
+def _deep_share(model: BundleModel, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    estimates = model.estimate_many([conversation_from(record) for record in records])
+    deep = [estimate.difficulty >= model.thresholds["balanced"] for estimate in estimates]
+    return {
+        "n": len(records),
+        "mean_label": _rounded(float(np.mean([record["difficulty_num"] for record in records]))),
+        "mean_difficulty": _rounded(float(np.mean([estimate.difficulty for estimate in estimates]))),
+        "deep": _rounded(float(np.mean(deep))),
+    }
+
+
+def _groups(judged: Judged, key: Callable[[Example], str]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for at, example in enumerate(judged.examples):
+        groups[key(example)].append(at)
+    return dict(sorted(groups.items()))
+
+
+def _homemade() -> tuple[list[Any], list[Any], dict[str, Any]]:
+    from classifiers.training import homemade
+
+    return list(homemade.generate()), list(homemade.pairs()), homemade.slices()
+
+
+def _size(bundle: str | Path) -> float:
+    folder = BUNDLES / bundle if (BUNDLES / bundle).is_dir() else Path(bundle)
+    return round(sum(path.stat().st_size for path in folder.iterdir()) / 1e6, 2)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3)
