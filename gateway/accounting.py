@@ -55,6 +55,8 @@ class Record:
     key: str = ""
     stream: bool = False
     request: RouteRequest | None = None
+    conversation: str = ""
+    """The conversation's name in the store: opaque, and never content."""
     decision: Decision | None = None
     cache: str = "bypass"
     """What the cache did: ``hit-exact``, ``miss`` or ``bypass``."""

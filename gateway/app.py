@@ -21,12 +21,13 @@ from starlette.types import Receive, Scope, Send
 from classifiers.bundle import BundleError, load_bundle
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import DifficultyModel
-from gateway.accounting import Accounts
+from gateway.accounting import Accounts, Writer
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.cache.opening import Opened, open_store
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
+from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import chat, completions, embeddings, health, messages, models, responses, route
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
@@ -131,6 +132,7 @@ class Builder:
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
         self._seal = Seal()
+        self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._failing_models: set[str] = set()
 
@@ -162,7 +164,11 @@ class Builder:
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
-            writers=(self._metrics.record_request, request_logger(settings.telemetry)),
+            writers=(
+                self._metrics.record_request,
+                request_logger(settings.telemetry),
+                *self._open_decision_log(settings.decision_log),
+            ),
         )
         return Rooms(
             settings=settings,
@@ -187,6 +193,19 @@ class Builder:
         if isinstance(event, FellBack) and event.model not in self._failing_models:
             self._failing_models.add(event.model)
             _log.error("difficulty model failed", **asdict(event), instead="heuristic")
+
+    def _open_decision_log(self, settings: DecisionLogSettings) -> tuple[Writer, ...]:
+        """Open the decision log where one is wanted, once per configuration of it."""
+        if settings.path is None:
+            return ()
+        if settings not in self._decision_logs:
+            try:
+                log = DecisionLog(settings.path, settings, self._metrics.record_dropped_lines)
+            except OSError as error:
+                raise SettingsError(f"decision_log.path: {settings.path}: {error.strerror}") from None
+            self._closing.callback(log.close)
+            self._decision_logs[settings] = log
+        return (self._decision_logs[settings],)
 
     async def _open_store(self, cache: CacheSettings, redis: RedisSettings) -> Opened:
         """Open the store that is asked for, once per configuration of it."""

@@ -141,6 +141,11 @@ class Metrics:
             ("backend", "outcome"),
             registry=registry,
         )
+        self._dropped_lines = Counter(
+            "thalamus_decision_log_dropped_lines",
+            "Lines of the decision log that the disk was too slow for",
+            registry=registry,
+        )
         self._reloads = Counter("thalamus_settings_reloads", "Configuration reloads", ("result",), registry=registry)
 
     def record_cache(self, event: CacheEvent) -> None:
@@ -160,6 +165,10 @@ class Metrics:
                 self._cache.labels("first-level", "hit" if hit else "miss").inc()
             case Evicted(reason):
                 self._cache.labels("eviction", reason).inc()
+
+    def record_dropped_lines(self, lines: int) -> None:
+        """Count lines of the decision log that could not be written; called from the log's thread."""
+        self._dropped_lines.inc(lines)
 
     def show_model(self, name: str) -> None:
         """Say which difficulty model decides from now on."""

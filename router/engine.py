@@ -160,6 +160,7 @@ class Engine:
             estimate=signals.estimate,
             steps=tuple(steps),
             signals=tuple(signals.listed(request)),
+            facts=signals,
             session=_remember(request.session, targets[0], signals),
             runner_up=verdict.runner_up,
             raise_max_tokens=None if cap.take_fast else cap.raised,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from classifiers.types import Conversation, Estimate, Kind
+
+if TYPE_CHECKING:
+    from router.signals import Signals
 
 
 class Tier(StrEnum):
@@ -238,6 +241,8 @@ class Decision:
     estimate: Estimate | None
     steps: tuple[Step, ...]
     signals: tuple[Signal, ...] = ()
+    facts: Signals | None = None
+    """The signals as they were read, for the log and for replays; None for a backend asked for by name."""
     session: Session | None = None
     runner_up: str = ""
     raise_max_tokens: int | None = None

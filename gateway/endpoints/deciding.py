@@ -70,6 +70,7 @@ async def decide(call: Call, request: RouteRequest, named: Mapping[str, Any] | N
     caller, rooms = call.caller, call.rooms
     caller.check_may_ask_for(request.model)
     key = session_key(caller.tenant, named or {}, call.headers.get(SESSION_HEADER), request.conversation)
+    call.record.conversation = key
     request = dataclasses.replace(
         request,
         bounds=caller.bounds,

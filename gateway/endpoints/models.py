@@ -30,7 +30,7 @@ async def show_model(request: Request, model: str) -> dict[str, Any]:
 
 def _models(request: Request) -> list[dict[str, Any]]:
     rooms: Rooms = request.app.state.rooms
-    caller = rooms.keyring.identify(request.headers.get("authorization"))
+    caller = rooms.keyring.identify(request.headers.get("authorization"), request.headers.get("x-api-key"))
     created = request.app.state.started
     return [
         {"id": name, "object": "model", "created": created, "owned_by": "thalamus", "thalamus": _role(name, rooms)}

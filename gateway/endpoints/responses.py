@@ -142,7 +142,9 @@ def _name_session(call: Call, plan: Plan) -> None:
 
 def _enter(request: Request) -> tuple[Caller, ResponsesRoom]:
     rooms: Rooms = request.app.state.rooms
-    return rooms.keyring.identify(request.headers.get("authorization")), rooms.responses
+    return rooms.keyring.identify(
+        request.headers.get("authorization"), request.headers.get("x-api-key")
+    ), rooms.responses
 
 
 async def _stop(room: ResponsesRoom, caller: Caller, response_id: str) -> None:

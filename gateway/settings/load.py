@@ -16,7 +16,18 @@ from pydantic import BaseModel, ValidationError
 from gateway.settings.model import RESERVED_MODELS, Settings
 
 ENVIRONMENT_PREFIX = "THALAMUS_"
-ENVIRONMENT_SECTIONS = ("SERVER", "BACKENDS", "TIERS", "ALIASES", "ROUTING", "LIMITS", "CACHE", "REDIS", "TELEMETRY")
+ENVIRONMENT_SECTIONS = (
+    "SERVER",
+    "BACKENDS",
+    "TIERS",
+    "ALIASES",
+    "ROUTING",
+    "LIMITS",
+    "CACHE",
+    "REDIS",
+    "TELEMETRY",
+    "DECISION_LOG",
+)
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from gateway.cache.settings import CacheSettings, RedisSettings
+from gateway.decision_log import DecisionLogSettings
 from router.policy import DEFAULT_MIN_GAIN
 from router.routes import RouteError, compile_rule
 from router.types import Effort, Tier
@@ -311,6 +312,7 @@ class Settings(Frozen):
     redis: RedisSettings = Field(default_factory=RedisSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)
     dialects: dict[str, Any] = Field(
         default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"
     )

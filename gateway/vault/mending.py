@@ -116,6 +116,8 @@ def may_need_mending(history: History, dialect: Dialect) -> bool:
         return True
     if dialect.replay in _REMOVING or dialect.replay in ("keep", "encrypted"):
         return False
+    if dialect.replay == "keep-if-tools":
+        return any(message.tool_calls for message in history.messages)
     return any(message.role == "assistant" for message in history.messages)
 
 

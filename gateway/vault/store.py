@@ -25,7 +25,7 @@ _NEVER_SOUGHT = frozenset({"none", "drop", "strip"})
 _WITH_TOOLS_ONLY = frozenset({"drop", "strip", "keep", "keep-if-tools", "encrypted"})
 """Rules under which reasoning counts only in tool loops; elsewhere nobody will ask for it."""
 
-_read_keepsake = msgspec.msgpack.Decoder(Keepsake).decode
+_read_keepsake = msgspec.json.Decoder(Keepsake).decode
 
 
 NOTHING: Mapping[int, Keepsake] = {}
@@ -107,7 +107,7 @@ class Vault:
 
     async def _put(self, key: str, keepsake: Keepsake) -> None:
         now = self._clock()
-        answer = Answer(200, _CONTENT_TYPE, msgspec.msgpack.encode(keepsake))
+        answer = Answer(200, _CONTENT_TYPE, msgspec.json.encode(keepsake))
         try:
             value = self._codec.encode(key, Kept(answer, now, now + self._ttl_s))
             await self._store.put(key, value, ttl_s=self._ttl_s, quota_bytes=self._quota)

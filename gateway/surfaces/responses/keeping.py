@@ -58,7 +58,7 @@ class Past:
     ids: Sequence[str] = ()
 
 
-_kept = msgspec.msgpack.Decoder(Kept)
+_kept = msgspec.json.Decoder(Kept)  # not msgpack: JSON has integers of any size, and callers send them
 
 
 class ResponseStore:
@@ -70,7 +70,7 @@ class ResponseStore:
     async def keep(self, tenant: str, kept: Kept) -> bool:
         """Keep a response; False if the store is away or has no room for it."""
         try:
-            value = msgspec.msgpack.encode(kept)
+            value = msgspec.json.encode(kept)
             done = await self._store.put(_key(tenant, kept.id), value, ttl_s=TTL_S, quota_bytes=TENANT_BYTES)
         except StoreUnavailable:
             done = False

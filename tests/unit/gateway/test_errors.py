@@ -12,7 +12,9 @@ from gateway.upstream.http import ERROR_MAP, translate
 
 
 def every(base: type) -> list[type]:
-    return [base, *(deeper for inner in base.__subclasses__() for deeper in every(inner))]
+    """List a class and its descendants; surfaces have errors of their own beside the tree."""
+    deeper = [kind for inner in base.__subclasses__() for kind in every(inner)]
+    return [kind for kind in (base, *deeper) if kind.__module__ == errors.__name__]
 
 
 def make(kind: type[ThalamusError]) -> ThalamusError:
