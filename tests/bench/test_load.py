@@ -55,7 +55,7 @@ async def test_streams_are_timed_to_their_first_event_and_counted_to_their_last(
     assert len(samples.answers) == 8
     for answer in samples.answers:
         assert answer.events == 23  # the role, twenty tokens, the finish reason and [DONE]
-        assert 0.04 <= answer.first_event_seconds < answer.seconds
+        assert 0.039 <= answer.first_event_seconds < answer.seconds  # timers of the loop tick in milliseconds
         assert answer.seconds >= 0.14
 
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 from pydantic import SecretStr
 from redis import exceptions
-from redis_server import RedisServer, running_redis
 
 from gateway.cache.answer import Answer
 from gateway.cache.events import AnswerLookedUp, AnswerOffered, BreakerChanged, CacheEvent, RedisCalled
@@ -22,6 +21,7 @@ from gateway.cache.redis_guard import REDIS_FAILURES, GuardedRedis, open_redis, 
 from gateway.cache.redis_store import RedisStore
 from gateway.cache.settings import CacheSettings, RedisSettings
 from gateway.cache.store import StoreUnavailable
+from tests.unit.gateway.redis_server import RedisServer, running_redis
 
 DEADLINE_S = 0.025
 SLACK_S = 0.02  # for two cores that other tests share

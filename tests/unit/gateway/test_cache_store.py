@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 from pydantic import SecretStr
-from redis_server import RedisServer, running_redis
 
 from gateway.cache.events import CacheEvent, Evicted, NearLookedUp, RedisCalled
 from gateway.cache.key import owner_of, owner_tag
@@ -19,6 +18,7 @@ from gateway.cache.redis_guard import open_redis
 from gateway.cache.redis_store import RedisStore
 from gateway.cache.settings import RedisSettings
 from gateway.cache.store import ENTRY_OVERHEAD_BYTES, MemoryStore, Store, TieredStore
+from tests.unit.gateway.redis_server import RedisServer, running_redis
 
 PREFIX = "test:"
 PATIENT = {"deadline_ms": 1000}  # these tests are about what is kept, not about how fast

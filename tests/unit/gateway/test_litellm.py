@@ -12,7 +12,6 @@ import time
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
-from anthropic_standin import KEY, SIGNATURE, Refusal, Script, running_anthropic
 
 from gateway.errors import (
     UpstreamError,
@@ -30,6 +29,7 @@ from gateway.upstream.dialects import compile_thinking, load_dialects
 from gateway.upstream.litellm import CHAT_FIELDS, NATIVE_FIELDS, LitellmUpstream, error_map, load_litellm, translate
 from gateway.wire.usage import usage_of
 from router.types import Effort
+from tests.unit.gateway.anthropic_standin import KEY, SIGNATURE, Refusal, Script, running_anthropic
 
 # litellm ignores these two for the whole process when it is imported; pytest undoes that after each test.
 pytestmark = [
