@@ -11,7 +11,8 @@ ThalamusError
 │   ├── PreviousResponseNotFound 400 the response to go on from, or one before it, is not kept
 │   ├── MethodNotAllowed        405
 │   ├── BodyTooLarge            413
-│   └── BodyTimeout             408  the body did not arrive in time
+│   └── ThreadUnsupported       400  the request counts on a server that holds its conversation
+├── BodyTimeout                 408  the body did not arrive in time: trying again may work
 ├── AuthenticationFailed        401
 ├── PermissionRefused           403
 ├── LimitReached                429  the key's limit for the tier is reached and nobody stands in
@@ -126,11 +127,22 @@ class BodyTooLarge(RequestError):
     code = "request_too_large"
 
 
-class BodyTimeout(RequestError):
-    """The body was not complete within `server.body_timeout_s`."""
+class ThreadUnsupported(RequestError):
+    """The request counts on a server that holds the conversation; the SDKs go on without one when they read the code.
+
+    To serve it as if it were whole would lose all that was said before.
+    """
+
+    code = "thread_unsupported_request"
+
+
+class BodyTimeout(ThalamusError):
+    """The body was not complete within `server.body_timeout_s`; the request itself may be fine."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
+    type = "invalid_request_error"
     code = "request_timeout"
+    log_level = "info"
 
 
 class AuthenticationFailed(ThalamusError):

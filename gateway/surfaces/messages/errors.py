@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.errors import RequestError, ThalamusError
+from gateway.errors import ThalamusError
 from gateway.exchange import ErrorShape
 
 REQUEST_ID_HEADER = "request-id"
@@ -24,15 +24,6 @@ _TYPES: Mapping[int, str] = {
     529: "overloaded_error",
 }
 _TOO_LONG = "context_length_exceeded"
-
-
-class ThreadUnsupported(RequestError):
-    """The request counts on a server that holds the conversation; the SDKs go on without one when they read the code.
-
-    To serve it as if it were whole would lose all that was said before.
-    """
-
-    code = "thread_unsupported_request"
 
 
 class _Words(msgspec.Struct):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from gateway.errors import InvalidField
+from gateway.errors import InvalidField, ThreadUnsupported
 from gateway.surfaces.messages.content import write_messages
-from gateway.surfaces.messages.errors import ThreadUnsupported
 from gateway.wire.messages import MessagesRequest, OutputConfig, Prompt, Thinking, Tool, ToolChoice
 
 LONGEST_USER = 64
