@@ -284,7 +284,7 @@ def test_an_items_id_leads_to_its_response():
     assert response_of_item("msg_67ccd3acc8d4") is None
 
 
-@pytest.mark.parametrize("text", ["", "hm", "让我想想 🤔"])
+@pytest.mark.parametrize("text", ["", "Hm, let us see: 17 is prime.", "让我想想 🤔"])
 def test_what_is_sealed_opens_for_the_same_tenant_and_key_alone(text):
     seal = Seal(b"secret")
     sealed = seal.close(text, "a")
