@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from classifiers.types import Conversation, Estimate, Kind, Role, Turn
 
 BUNDLES: Final = Path(__file__).parent / "bundles"
 """Where the bundles that come with the project lie."""
+
+DEFAULT_BUNDLE: Final = "reflex-v1"
+"""The one that serves where nothing else is said."""
 
 MANIFEST: Final = "manifest.json"
 GOLDEN: Final = "golden.jsonl"
@@ -55,12 +59,17 @@ class Calibration:
 
     def __call__(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Map raw scores to probabilities, element by element."""
-        return np.interp(raw, *self._knots)
+        return np.interp(raw, self.raw, self.probability)
 
-    @cached_property
-    def _knots(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        # numpy would turn tuples into arrays at every call, which takes longer than all the rest of a judgement
-        return np.asarray(self.raw, np.float64), np.asarray(self.probability, np.float64)
+    def of_one(self, raw: float) -> float:
+        """Map one raw score: a tenth of what an array of one costs."""
+        at = bisect_right(self.raw, raw)
+        if at == 0:
+            return self.probability[0]
+        if at == len(self.raw):
+            return self.probability[-1]
+        share = (raw - self.raw[at - 1]) / (self.raw[at] - self.raw[at - 1])
+        return self.probability[at - 1] + share * (self.probability[at] - self.probability[at - 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +112,37 @@ class BundleModel:
         """Difficulty from which each notch of the dial goes deep."""
         return self._manifest.thresholds
 
+    @property
+    def reads_sentences(self) -> bool:
+        """Whether an encoder is part of it: then an estimate takes milliseconds, too long for an event loop."""
+        return self._encoder is not None
+
     def estimate(self, conversation: Conversation) -> Estimate:
         """Judge one conversation. Never raises, for any text."""
-        return self.estimate_many([conversation])[0]
+        return self._read_outputs(self._graph.run(graph_inputs([conversation], self._terms, self._encoder)), 0)
 
     def estimate_many(self, conversations: Sequence[Conversation]) -> list[Estimate]:
         """Judge a batch in one run of the graph: several times faster a prompt than one by one."""
         if not conversations:
             return []
         outputs = self._graph.run(graph_inputs(conversations, self._terms, self._encoder))
-        fails = self._manifest.fast(outputs["hard"])
-        deep_fails = self._manifest.deep(outputs["hard_deep"])
-        best = outputs["kind"].argmax(axis=1)
-        thinking = np.expm1(outputs["tokens"])
-        return [
-            Estimate(
-                difficulty=float(fails[at]),
-                p_fast=1.0 - float(fails[at]),
-                p_deep=1.0 - float(deep_fails[at]),
-                kind=self._manifest.kinds[best[at]],
-                kind_confidence=float(outputs["kind"][at, best[at]]),
-                thinking_tokens=max(round(float(thinking[at])), 0),
-                raw=float(outputs["hard"][at]),
-                model=self.name,
-            )
-            for at in range(len(conversations))
-        ]
+        return [self._read_outputs(outputs, at) for at in range(len(conversations))]
+
+    def _read_outputs(self, outputs: Mapping[str, npt.NDArray[np.float32]], at: int) -> Estimate:
+        raw = float(outputs["hard"][at])
+        difficulty = self._manifest.fast.of_one(raw)
+        kinds = outputs["kind"][at]
+        best = int(kinds.argmax())
+        return Estimate(
+            difficulty=difficulty,
+            p_fast=1.0 - difficulty,
+            p_deep=1.0 - self._manifest.deep.of_one(float(outputs["hard_deep"][at])),
+            kind=self._manifest.kinds[best],
+            kind_confidence=float(kinds[best]),
+            thinking_tokens=max(round(math.expm1(float(outputs["tokens"][at]))), 0),
+            raw=raw,
+            model=self.name,
+        )
 
 
 def graph_inputs(

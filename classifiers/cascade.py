@@ -6,9 +6,11 @@ import queue
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from classifiers.bundle import BundleModel, load_bundle
 from classifiers.types import Conversation, DifficultyModel, Estimate
 
 _BATCH: Final = 16
@@ -51,6 +53,10 @@ class Batcher:
         future: Future[Estimate] = Future()
         self._waiting.put((conversation, future))
         return future
+
+    def swap(self, model: BatchModel) -> None:
+        """Judge by another model from the next batch on, also what is already queued."""
+        self._model = model
 
     def close(self) -> None:
         """Stop the thread; estimates that have not been started are cancelled."""
@@ -100,14 +106,14 @@ class Batcher:
                 left[1].cancel()
 
 
-class Cascade:
+class BundleCascade:
     """Two models as one: `first` judges everything, `second` only what lies near a threshold.
 
     `estimate` runs `second` in the caller's thread. A server calls `glance`, and where `unsure` says so hands the
     conversation to a `Batcher` over `second`, off its event loop.
     """
 
-    def __init__(self, first: DifficultyModel, second: BatchModel, band: float = _BAND) -> None:
+    def __init__(self, first: BatchModel, second: BatchModel, band: float = _BAND) -> None:
         self.first = first
         self.second = second
         self._band = band
@@ -119,8 +125,8 @@ class Cascade:
 
     @property
     def thresholds(self) -> Mapping[str, float]:
-        """The first model's: both are calibrated to the same probability."""
-        return self.first.thresholds
+        """The second model's: where the tier hangs on a threshold, it is the second that judges."""
+        return self.second.thresholds
 
     def glance(self, conversation: Conversation) -> Estimate:
         """Judge with the first model alone."""
@@ -132,7 +138,27 @@ class Cascade:
 
     def estimate(self, conversation: Conversation) -> Estimate:
         """Judge with the first model, and with the second too where the balanced notch hangs on it."""
-        glanced = self.glance(conversation)
-        if not self.unsure(glanced, self.thresholds["balanced"]):
-            return glanced
-        return self.second.estimate(conversation)
+        return self.estimate_many([conversation])[0]
+
+    def estimate_many(self, conversations: Sequence[Conversation]) -> list[Estimate]:
+        """Judge a batch with the first model, and in a second batch what it is unsure of."""
+        estimates = self.first.estimate_many(conversations)
+        threshold = self.thresholds["balanced"]
+        doubtful = [at for at, estimate in enumerate(estimates) if self.unsure(estimate, threshold)]
+        for at, estimate in zip(
+            doubtful, self.second.estimate_many([conversations[at] for at in doubtful]), strict=True
+        ):
+            estimates[at] = estimate
+        return estimates
+
+
+def open_model(name_or_path: str | Path) -> BundleModel | BundleCascade:
+    """Open what a setting names: a bundle, or two joined by ``+``, of which the second judges what the first doubts.
+
+    Raises:
+        BundleError: as `load_bundle` does.
+    """
+    first, plus, second = str(name_or_path).partition("+")
+    if not plus or Path(name_or_path).is_dir():
+        return load_bundle(name_or_path)
+    return BundleCascade(load_bundle(first), load_bundle(second))

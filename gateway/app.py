@@ -18,7 +18,8 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from classifiers.bundle import BundleError, load_bundle
+from classifiers.bundle import DEFAULT_BUNDLE, BundleError, BundleModel, load_bundle
+from classifiers.cascade import Batcher, BundleCascade, open_model
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import DifficultyModel
 from gateway.accounting import Accounts, Writer
@@ -37,6 +38,7 @@ from gateway.metrics import Metrics
 from gateway.prices import find_price
 from gateway.reasoning import ReasoningOptions
 from gateway.rooms import Rooms
+from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import AnswerCheckSettings, BackendSettings, CascadeSettings, Settings, SettingsError
 from gateway.surfaces.messages import MESSAGES_ERRORS
@@ -135,6 +137,7 @@ class Builder:
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._failing_models: set[str] = set()
+        self._batcher: Batcher | None = None
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
         """Build what a configuration describes; backends that did not change are taken over, calls and all.
@@ -158,7 +161,7 @@ class Builder:
         state = opened.store if opened.redis else self._memory
         limits = Limits(settings.limits, state)
         load_phrases()
-        model = open_model(settings.routing.bundle)
+        model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
         self._metrics.show_model(model.name)
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         accounts = Accounts(
@@ -174,6 +177,7 @@ class Builder:
             settings=settings,
             keyring=Keyring(settings.keys),
             engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
+            second_opinion=self._open_second_opinion(model, settings.routing.second_budget_ms),
             backends=backends,
             accounts=accounts,
             metrics=self._metrics,
@@ -186,6 +190,15 @@ class Builder:
 
     def _guarded(self, model: DifficultyModel, budget_ms: float) -> GuardedModel:
         return GuardedModel(model, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
+
+    def _open_second_opinion(self, model: DifficultyModel, budget_ms: float) -> SecondOpinion | None:
+        """Put a cascade's second model behind the one thread that slow models run in; a reload swaps it there."""
+        if not isinstance(model, BundleCascade):
+            return None
+        if self._batcher is None:
+            self._batcher = self._closing.enter_context(Batcher(model.second))
+        self._batcher.swap(model.second)
+        return SecondOpinion(model, self._batcher, budget_s=budget_ms / 1e3, on_event=self._report_guard)
 
     def _report_guard(self, event: GuardEvent) -> None:
         """Count what went wrong with the difficulty model; say once that it fails."""
@@ -266,13 +279,20 @@ class Builder:
         return HttpUpstream(name, settings, self._connections)
 
 
-def open_model(bundle: str) -> DifficultyModel:
-    """Open a difficulty model; a bundle that cannot be trusted is replaced by the heuristic, and that is said."""
+def open_serving_model(bundle: str) -> DifficultyModel:
+    """Open a difficulty model; a bundle that cannot be trusted is replaced by the heuristic, and that is said.
+
+    A bundle that takes milliseconds is made the second of a cascade that always asks it: the first, whose estimate is
+    there at once, stands in whenever the second is late.
+    """
     try:
-        return load_bundle(bundle)
+        model = open_model(bundle)
+        if isinstance(model, BundleModel) and model.reads_sentences:
+            return BundleCascade(load_bundle(DEFAULT_BUNDLE), model, band=1.0)
     except BundleError as error:
         _log.error("bundle refused", bundle=bundle, why=str(error), instead="heuristic")
         return HeuristicModel()
+    return model
 
 
 def read_policy(settings: Settings) -> Policy:

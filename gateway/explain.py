@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from classifiers.types import Conversation
-from gateway.app import open_model, read_policy
+from gateway.app import open_serving_model, read_policy
 from gateway.settings import Settings
 from router.engine import Engine
 from router.policy import AUTO, DIALS
@@ -25,7 +25,7 @@ def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
     """
     if dial is not None and dial not in DIALS:
         raise ValueError(f"--dial: {dial!r} is no notch; there are: {', '.join(DIALS)}")
-    engine = Engine(read_policy(settings), open_model(settings.routing.bundle))
+    engine = Engine(read_policy(settings), open_serving_model(settings.routing.bundle))
     return engine.decide(RouteRequest(model=AUTO, conversation=Conversation.from_prompt(prompt), dial=dial))
 
 

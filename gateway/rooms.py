@@ -10,6 +10,7 @@ from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.limits import Limits
 from gateway.metrics import Metrics
+from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import Settings
 from gateway.surfaces.responses.room import ResponsesRoom
@@ -25,6 +26,7 @@ class Rooms:
     settings: Settings
     keyring: Keyring
     engine: Engine
+    second_opinion: SecondOpinion | None
     backends: Mapping[str, Backend]
     accounts: Accounts
     metrics: Metrics

@@ -12,14 +12,14 @@ import re
 from classifiers.types import Conversation
 from router.types import Session, Tier
 
-LEAN_ALL, LEAN_SHORT, LEAN_LITTLE, LEAN_NONE = 1.0, 0.55, 0.2, 0.05
+LEAN_ALL, LEAN_SHORT, LEAN_LITTLE, LEAN_NONE = 1.0, 0.7, 0.2, 0.05
 """Share of the past difficulty that a turn keeps: one that refers, a short one, one that stands alone, a new topic."""
 
-SHORT_CHARS = 48
+SHORT_CHARS = 100
 """A turn up to this length says little without what came before it. Chinese says as much in a third."""
 
-SWITCH_MARGIN = 0.05
-"""Difficulty beyond the threshold that a change of tier needs at least."""
+SWITCH_MARGIN = {Tier.DEEP: 0.05, Tier.FAST: 0.1}
+"""Difficulty beyond the threshold that a change to a tier needs at least: leaving deep gives up its thought."""
 
 PREFIX_MARGIN = 0.15
 """What a change of tier needs besides, once the prefix to be read again is `LONG_PREFIX` tokens long."""
@@ -49,9 +49,15 @@ _REFERRING = re.compile(
     r"(?:yes|yep|yeah|no|go on|go ahead|continue|proceed|why|how so|how come|really|are you sure|and |but |"
     r"what about|what if|now |then |same |again|explain|elaborate|more|s[ií]|oui|ja|nein|да|нет|"
     r"warum|pourquoi|por qu[eé]|почему|дальше|はい|いいえ|なぜ|続けて)\b"
-    r"|(?:是的?|对|不对?|继续|接着|然后|为什么|为何|怎么|那|如果|再|详细|展开|请继续|你确定)",
+    r"|(?:是的?|对(?![方于面手])|不对?|继续|接着|然后|为什么|为何|怎么|那(?!帮|给|请|你帮)|如果|再|详细|展开|请继续|你确定)",
     re.IGNORECASE,
 )
+_RECALLING = re.compile(
+    r"\b(?:what|when|where|who|which|how (?:much|many|long)) (?:was|were|did (?:you|i|we) say)\b.*\bagain\b"
+    r"|来着[？?。\s]*$",
+    re.IGNORECASE,
+)
+"""Asks to be reminded of something said before: that needs no thought, however hard the subject."""
 _GAP = re.compile(r"[\W_]+")
 
 
@@ -72,6 +78,8 @@ def leaning(conversation: Conversation) -> float:
         return LEAN_ALL if agreed and not thanked else 0.0
     if _NEW_TOPIC.match(rest):
         return LEAN_NONE
+    if _RECALLING.search(rest[-2 * SHORT_CHARS :]):
+        return LEAN_LITTLE
     length = len(rest) + 2 * sum(1 for character in rest[: 3 * SHORT_CHARS] if character > "\u2e80")
     if length <= 2 * SHORT_CHARS and _REFERRING.match(rest):
         return LEAN_ALL
@@ -111,7 +119,7 @@ def switch_margin(session: Session | None, towards: Tier, prefix_tokens: int) ->
     """
     if session is None or session.tier is towards:
         return 0.0
-    return SWITCH_MARGIN + PREFIX_MARGIN * min(1.0, prefix_tokens / LONG_PREFIX)
+    return SWITCH_MARGIN.get(towards, SWITCH_MARGIN[Tier.FAST]) + PREFIX_MARGIN * min(1.0, prefix_tokens / LONG_PREFIX)
 
 
 def fingerprint(conversation: Conversation) -> str:

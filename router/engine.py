@@ -112,12 +112,25 @@ class Engine:
         self.names = (AUTO, *(tier.value for tier in policy.tiers), *policy.candidates, *policy.aliases)
         """Every model name that a client may ask for."""
 
+    def read(self, request: RouteRequest) -> Signals | None:
+        """Read a request's signals, for whoever wants a second opinion on them before `decide`.
+
+        None where the model has no say: the client named a backend, or somebody whom nobody knows.
+        """
+        asked = self.policy.aliases.get(request.model, request.model)
+        return read_signals(request, self.model) if asked == AUTO or asked in self.policy.tiers else None
+
+    def threshold(self, request: RouteRequest) -> float:
+        """Give the difficulty from which the request's dial goes deep, conversation and wording left aside."""
+        dial = self._dial(request, [])
+        return self.policy.thresholds.get(dial, self.model.thresholds[dial])
+
     def decide(self, request: RouteRequest, signals: Signals | None = None) -> Decision:
         """Decide who serves one request.
 
         Args:
             request: what is asked.
-            signals: what was known of it, for a replay; None reads them.
+            signals: what is known of it, in a replay or after a second opinion; None reads them.
 
         Raises:
             UnknownModelName: nobody is called what the client asked for.

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from classifiers.types import DifficultyModel, Estimate, Kind
 from router.conversation import carried_difficulty, in_tool_loop, leaning
@@ -87,6 +87,16 @@ def read_signals(request: RouteRequest, model: DifficultyModel) -> Signals:
         intent=read_intent(text),
         tool_needs=tool_needs,
         lean=lean,
+    )
+
+
+def judged_again(signals: Signals, estimate: Estimate, request: RouteRequest) -> Signals:
+    """Give the same signals with another model's estimate."""
+    return replace(
+        signals,
+        estimate=estimate,
+        difficulty=carried_difficulty(estimate.difficulty, request.session, signals.lean),
+        kind=Kind.AGENTIC if signals.tool_needs.in_loop else estimate.kind,
     )
 
 

@@ -29,8 +29,11 @@ _SOURCE_TRUST: Final[Mapping[str, float]] = {
     "homemade_chat_en": 2.0,
     "homemade_chat_zh": 2.0,
     "homemade_languages": 3.0,
-    "homemade_competition_en": 2.0,
-    "homemade_competition_zh": 2.0,
+    "homemade_competition_en": 3.0,
+    "homemade_competition_zh": 6.0,
+    "homemade_parallel": 2.0,
+    "homemade_documents": 4.0,
+    "homemade_work": 2.0,
     "aime_levels": 2.5,
 }
 _TEMPLATE_CAP: Final = 300

@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.bundle import BUNDLES, BundleModel, conversation_from, load_bundle
+from classifiers.bundle import BUNDLES, conversation_from
+from classifiers.cascade import BatchModel, open_model
 from classifiers.training import baselines, dataset
 from classifiers.training.dataset import Example
 from classifiers.training.metrics import Curve, Reliability, apgr, auc, cpt, curve, reliability
@@ -24,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 
 _LEAST: Final = 30
 """Examples below which a group's figure would be noise."""
+_SPREAD: Final = 0.05
+"""Difference of labels below which there is nothing to tell apart."""
 _BATCH: Final = 256
 _BANDS: Final = ((0, 200), (200, 800), (800, 3_000), (3_000, 10**9))
 _TIMINGS: Final = {"128 tokens": 512, "512 tokens": 2_048, "32k tokens": 131_072}
@@ -51,7 +54,7 @@ def evaluate(
         DataError: if the data cannot be read.
         BundleError: if the bundle cannot be opened.
     """
-    model = load_bundle(bundle)
+    model = open_model(bundle)
     made, pairs, slices = _homemade() if homemade else ([], [], {})
     examples = dataset.load(data, made)
     taught = [example for example in examples if example.split == "train"]
@@ -60,8 +63,9 @@ def evaluate(
         "bundle": model.name,
         "sources": by_source(judged),
         "length_bands": by_length(judged),
-        "languages": by_language(judged, model.thresholds["balanced"]),
-        "slices": {name: _deep_share(model, records) for name, records in slices.items() if records},
+        "languages": by_language(judged),
+        "chat_deep": chat_sent_deep(judged, model.thresholds["balanced"]),
+        "slices": {name: _slice(model, records) for name, records in slices.items() if records},
         "translations": consistency(model, pairs),
         "calibration_error": round(calibration(judged).error, 4),
         "latency_us": latency(model),
@@ -79,7 +83,7 @@ def evaluate(
     return figures
 
 
-def judge(model: BundleModel, held: list[Example], taught: Sequence[Example]) -> Judged:
+def judge(model: BatchModel, held: list[Example], taught: Sequence[Example]) -> Judged:
     """Score the held-out examples with the model and with every baseline."""
     conversations = [example.conversation for example in held]
     estimates = [
@@ -93,6 +97,8 @@ def judge(model: BundleModel, held: list[Example], taught: Sequence[Example]) ->
         "k-means": baselines.clusters(taught, held),
         "random": baselines.chance(held),
     }
+    if (rules := baselines.litellm_rules(held)) is not None:
+        scores["LiteLLM"] = rules
     return Judged(held, estimates, scores)
 
 
@@ -101,11 +107,13 @@ def by_source(judged: Judged) -> dict[str, Any]:
     found = {}
     for source, rows in _groups(judged, lambda example: example.source).items():
         hard = np.array([judged.examples[at].label.hard for at in rows])
-        if len(rows) < _LEAST or np.ptp(hard) < 0.05:  # one label for all: nothing to tell apart
+        if len(rows) < _LEAST or np.ptp(hard) < _SPREAD:  # one label for all: nothing to tell apart
             continue
         outcome = outcomes(judged, rows)
+        claimed = judged.scores["model"][rows]
         found[source] = {
             "n": len(rows),
+            "calibration_error": _rounded(reliability(claimed, hard).error),
             **{name: _figures(scores[rows], hard, outcome) for name, scores in judged.scores.items()},
         }
     return found
@@ -145,18 +153,29 @@ def _graded(hard: Floats) -> Floats:
 def by_length(judged: Judged) -> dict[str, Any]:
     """Give the AUC of "fast wrong" by length of the question in characters."""
     chars = baselines.length(judged.examples)
+    rows = {f"{low}-{high}" if high < _BANDS[-1][1] else f"{low} and more": (low, high) for low, high in _BANDS}
+    groups = {name: np.flatnonzero((chars >= low) & (chars < high)) for name, (low, high) in rows.items()}
+    return _ranked(judged, groups)
+
+
+def by_language(judged: Judged) -> dict[str, Any]:
+    """Give the AUC of "fast wrong" by language: across sources, so that levels and not only order count."""
+    return _ranked(judged, _groups(judged, lambda example: example.language))
+
+
+def _ranked(judged: Judged, groups: Mapping[str, Sequence[int] | npt.NDArray[np.intp]]) -> dict[str, Any]:
     hard = np.array([example.label.hard for example in judged.examples])
-    found = {}
-    for low, high in _BANDS:
-        rows = np.flatnonzero((chars >= low) & (chars < high))
-        if len(rows) >= _LEAST:
-            name = f"{low}-{high}" if high < _BANDS[-1][1] else f"{low} and more"
-            scored = {each: _rounded(auc(values[rows], hard[rows])) for each, values in judged.scores.items()}
-            found[name] = {"n": len(rows), **scored}
-    return found
+    return {
+        name: {
+            "n": len(rows),
+            **{each: _rounded(auc(values[rows], hard[rows])) for each, values in judged.scores.items()},
+        }
+        for name, rows in groups.items()
+        if len(rows) >= _LEAST and np.ptp(hard[rows]) >= _SPREAD
+    }
 
 
-def by_language(judged: Judged, threshold: float) -> dict[str, Any]:
+def chat_sent_deep(judged: Judged, threshold: float) -> dict[str, Any]:
     """Give the share of everyday chat that goes deep at the default threshold, by language and by source."""
     shares: dict[str, list[bool]] = defaultdict(list)
     for example, estimate in zip(judged.examples, judged.estimates, strict=True):
@@ -170,7 +189,7 @@ def by_language(judged: Judged, threshold: float) -> dict[str, Any]:
     }
 
 
-def consistency(model: BundleModel, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def consistency(model: BatchModel, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Give how far difficulty moves between translations of one held-out question."""
     held = [pair for pair in pairs if pair["split"] == "validation"]
     moves = []
@@ -202,7 +221,7 @@ def curves(judged: Judged, source: str) -> dict[str, Curve] | None:
     return {name: curve(scores[rows], *outcome) for name, scores in judged.scores.items()}
 
 
-def latency(model: BundleModel, runs: int = 200) -> dict[str, dict[str, int]]:
+def latency(model: BatchModel, runs: int = 200) -> dict[str, dict[str, int]]:
     """Time single estimates, in microseconds, by length of the prompt (four characters to a token)."""
     found = {}
     for name, size in _TIMINGS.items():
@@ -216,14 +235,16 @@ def latency(model: BundleModel, runs: int = 200) -> dict[str, dict[str, int]]:
     return found
 
 
-def _deep_share(model: BundleModel, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _slice(model: BatchModel, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     estimates = model.estimate_many([conversation_from(record) for record in records])
-    deep = [estimate.difficulty >= model.thresholds["balanced"] for estimate in estimates]
+    labels = np.array([record["difficulty_num"] for record in records])
+    claimed = np.array([estimate.difficulty for estimate in estimates])
     return {
         "n": len(records),
-        "mean_label": _rounded(float(np.mean([record["difficulty_num"] for record in records]))),
-        "mean_difficulty": _rounded(float(np.mean([estimate.difficulty for estimate in estimates]))),
-        "deep": _rounded(float(np.mean(deep))),
+        "mean_label": _rounded(float(labels.mean())),
+        "mean_difficulty": _rounded(float(claimed.mean())),
+        "auc": _rounded(auc(claimed, _graded(labels))) if np.ptp(labels) >= _SPREAD else None,
+        "deep": _rounded(float((claimed >= model.thresholds["balanced"]).mean())),
     }
 
 
@@ -241,8 +262,8 @@ def _homemade() -> tuple[list[Any], list[Any], dict[str, Any]]:
 
 
 def _size(bundle: str | Path) -> float:
-    folder = BUNDLES / bundle if (BUNDLES / bundle).is_dir() else Path(bundle)
-    return round(sum(path.stat().st_size for path in folder.iterdir()) / 1e6, 2)
+    folders = [BUNDLES / name if (BUNDLES / name).is_dir() else Path(name) for name in str(bundle).split("+")]
+    return round(sum(path.stat().st_size for folder in folders for path in folder.iterdir()) / 1e6, 2)
 
 
 def _rounded(value: float) -> float:

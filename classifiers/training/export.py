@@ -17,7 +17,7 @@ from classifiers.features import FEATURES_VERSION, STRUCTURE
 from classifiers.onnx import Graph
 from classifiers.sentences import SentenceEncoder
 from classifiers.terms import EVIDENCE_FILE, HASHES_FILE, TermTable
-from classifiers.training.fit import CLIP, HEADS, KINDS, Heads
+from classifiers.training.fit import CEILINGS, CLIP, HEADS, KINDS, SOUGHT, Heads
 from classifiers.training.vocabulary import Vocabulary
 
 CARD: Final = "MODEL_CARD.md"
@@ -84,7 +84,14 @@ def build_graph(heads: Heads) -> Any:
         wide["sentence"] = heads.sentence_weights.shape[0]
         drawing.node("MatMul", ["sentence", drawing.constant("sentence_weights", heads.sentence_weights)], "meant")
         last = drawing.node("Add", ["scores", "meant"], "all_scores")
-    drawing.split(last, ["hard", "hard_deep", "tokens"])
+    drawing.split(last, len(HEADS) - len(KINDS))
+    drawing.node("MatMul", ["scaled", drawing.constant("slopes", heads.slopes)], "by_kind")
+    drawing.node("Min", ["by_kind", drawing.constant("ceilings", CEILINGS)], "bounded")
+    drawing.node("Mul", ["kind", "bounded"], "weighed")
+    drawing.node("ReduceSum", ["weighed", drawing.constant("over_kinds", [1], np.int64)], "inside", keepdims=0)
+    for head in SOUGHT:
+        drawing.node("Add", [f"level_{head}", "inside"], head)
+    drawing.node("Identity", ["level_tokens"], "tokens")
     graph = helper.make_graph(
         drawing.nodes,
         "difficulty",
@@ -122,11 +129,11 @@ class _Drawing:
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    def split(self, scores: str, single: list[str]) -> None:
-        """Cut the scores into one vector each for the `single` heads, and the softmax over the kinds."""
-        for at, name in enumerate(single):
-            self.node("Gather", [scores, self.constant(f"at_{name}", at, np.int64)], name, axis=1)
-        kinds = self.constant("at_kinds", np.arange(len(single), len(HEADS)), np.int64)
+    def split(self, scores: str, single: int) -> None:
+        """Cut the scores into ``level_<head>``, one vector for each of the first heads, and ``kind``, a softmax."""
+        for at, name in enumerate(HEADS[:single]):
+            self.node("Gather", [scores, self.constant(f"at_{name}", at, np.int64)], f"level_{name}", axis=1)
+        kinds = self.constant("at_kinds", np.arange(single, len(HEADS)), np.int64)
         self.node("Gather", [scores, kinds], "kind_scores", axis=1)
         self.node("Softmax", ["kind_scores"], "kind", axis=1)
 

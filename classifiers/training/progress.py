@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self, TypeVar
 
 from rich.console import Console
@@ -40,12 +41,12 @@ class Stages:
         self._progress.update(task, completed=1)
         return result
 
-    def kept(self, name: str, work: Callable[[], Result]) -> Result:
-        """Run a stage, or read what an earlier run on the same data kept of it.
+    def kept(self, name: str, work: Callable[[], Result], *code: ModuleType) -> Result:
+        """Run a stage, or read what an earlier run on the same data and with the same `code` kept of it.
 
         The folder is the user's own; what lies there is trusted as the user's own code is.
         """
-        path = self._folder / f"{name}-{self.key}.pickle"
+        path = self._folder / f"{name}-{self.key}-{_fingerprint(code)}.pickle"
         if path.is_file():
             kept: Result = self.do(f"{name} (kept)", lambda: pickle.loads(path.read_bytes()))  # noqa: S301 - our own
             return kept
@@ -55,3 +56,10 @@ class Stages:
             pickle.dump(result, file, protocol=pickle.HIGHEST_PROTOCOL)
         Path(file.name).replace(path)
         return result
+
+
+def _fingerprint(code: Iterable[ModuleType]) -> str:
+    digest = hashlib.sha256()
+    for module in code:
+        digest.update(Path(module.__file__ or "").read_bytes())
+    return digest.hexdigest()[:8]

@@ -8,8 +8,15 @@ from typing import Any, Final
 
 from classifiers.training.evaluate import Judged, calibration, curves
 
-_SCORERS: Final = ("model", "length", "k-means", "random")
-_COLOURS: Final = {"model": "#0b6e4f", "length": "#c44536", "k-means": "#197bbd", "random": "#9a9a9a"}
+_SCORERS: Final = ("model", "length", "LiteLLM", "k-means", "random")
+"""In the order of the tables; LiteLLM's rules where it is installed."""
+_COLOURS: Final = {
+    "model": "#0b6e4f",
+    "length": "#c44536",
+    "k-means": "#197bbd",
+    "LiteLLM": "#8a5a9e",
+    "random": "#9a9a9a",
+}
 
 _FIGURES: Final = (
     ("auc_hard", "AUC fast wrong"),
@@ -52,19 +59,31 @@ def print_tables(figures: Mapping[str, Any]) -> None:
 
 
 def _tables(figures: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[Any]]]]:
+    scorers = [each for each in _SCORERS if all(each in row for row in figures["sources"].values())]
     return [
-        ("Sources", ["source", "n", "figure", *_SCORERS], _source_rows(figures["sources"])),
-        (
-            "Length bands: AUC fast wrong",
-            ["characters", "n", *_SCORERS],
-            [[band, row["n"], *(row[name] for name in _SCORERS)] for band, row in figures["length_bands"].items()],
+        ("Sources", ["source", "n", "figure", *scorers], _source_rows(figures["sources"], scorers)),
+        *(
+            (f"{title}: AUC fast wrong", [head, "n", *scorers], _scorer_rows(figures[part], scorers))
+            for title, head, part in (
+                ("Length bands", "characters", "length_bands"),
+                ("Languages", "language", "languages"),
+            )
         ),
-        ("Everyday chat sent deep", ["language or source", "n", "share"], _share_rows(figures["languages"])),
+        (
+            "Calibration error by source",
+            ["source", "n", "error"],
+            [[source, row["n"], row["calibration_error"]] for source, row in figures["sources"].items()],
+        ),
+        (
+            "Everyday chat sent deep",
+            ["language or source", "n", "share"],
+            [[name, row["n"], row["deep"]] for name, row in figures["chat_deep"].items()],
+        ),
         (
             "Slices (own data, held-out templates)",
-            ["slice", "n", "mean label", "mean difficulty", "sent deep"],
+            ["slice", "n", "mean label", "mean difficulty", "AUC", "sent deep"],
             [
-                [name, row["n"], row["mean_label"], row["mean_difficulty"], row["deep"]]
+                [name, row["n"], row["mean_label"], row["mean_difficulty"], _or_dash(row["auc"]), row["deep"]]
                 for name, row in figures["slices"].items()
             ],
         ),
@@ -77,17 +96,21 @@ def _tables(figures: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[
     ]
 
 
-def _source_rows(sources: Mapping[str, Any]) -> list[list[Any]]:
+def _source_rows(sources: Mapping[str, Any], scorers: Sequence[str]) -> list[list[Any]]:
     return [
-        [source, row["n"], title, *(row[scorer][figure] for scorer in _SCORERS)]
+        [source, row["n"], title, *(row[scorer][figure] for scorer in scorers)]
         for source, row in sources.items()
         for figure, title in _FIGURES
         if figure in row["model"]
     ]
 
 
-def _share_rows(languages: Mapping[str, Any]) -> list[list[Any]]:
-    return [[name, row["n"], row["deep"]] for name, row in languages.items()]
+def _scorer_rows(groups: Mapping[str, Any], scorers: Sequence[str]) -> list[list[Any]]:
+    return [[name, row["n"], *(row[scorer] for scorer in scorers)] for name, row in groups.items()]
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else str(value)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

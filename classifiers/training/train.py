@@ -10,14 +10,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from classifiers import features, sentences, text
 from classifiers.bundle import Calibration, model_features
 from classifiers.features import FEATURES_VERSION
 from classifiers.sentences import SentenceEncoder, file_hashes
 from classifiers.terms import TermTable
 from classifiers.training import calibrate, dataset, export, vocabulary
+from classifiers.training import fit as fitting
 from classifiers.training.card import card
 from classifiers.training.dataset import Example
-from classifiers.training.fit import HEADS, KINDS, Floats, Inputs, Targets, fit, fit_hard
+from classifiers.training.fit import HEADS, KINDS, Floats, Heads, Inputs, Targets
 from classifiers.training.golden import GOLDEN
 from classifiers.training.progress import Stages
 from classifiers.training.vocabulary import Vocabulary
@@ -28,6 +30,7 @@ EVERYDAY: Final = 0.1
 """Difficulty label up to which a chat prompt counts as everyday."""
 
 _FOLDS: Final = 3
+_FEW_TEMPLATES: Final = 30
 
 
 def train(
@@ -50,19 +53,24 @@ def train(
     with Stages(cache, show=show) as stages:
         examples = stages.do("read", lambda: dataset.load(data, _homemade() if homemade else ()))
         stages.key = f"{dataset.fingerprint(examples)}-{FEATURES_VERSION}"
+        reading = (vocabulary, features, text)
         taught = [example for example in examples if example.split == "train"]
         held = [example for example in examples if example.split == "validation"]
-        words = stages.kept("vocabulary", lambda: vocabulary.build(_last_turns(taught)))
-        inputs = stages.kept("features", lambda: read_inputs(examples, words, None))
+        words = stages.kept("vocabulary", lambda: vocabulary.build(_last_turns(taught)), vocabulary)
+        inputs = stages.kept("features", lambda: read_inputs(examples, words, None), *reading)
         if cortex:
-            sentence = stages.kept("sentences", lambda: _encode(examples))
+            sentence = stages.kept("sentences", lambda: _encode(examples), text, sentences)
             inputs = Inputs(inputs.dense, inputs.terms, sentence)
         rows = np.array([example.split == "train" for example in examples])
         targets, weights = targets_of(taught), dataset.weights(taught)
         learnt = inputs.take(np.flatnonzero(rows))
         suffix = "-cortex" if cortex else ""
-        crossed = stages.kept(f"cross-fit{suffix}", lambda: _cross_fit(learnt, targets, weights, words))
-        heads = stages.kept(f"fit{suffix}", lambda: fit(learnt, targets, weights, words))
+        heads = stages.kept(
+            f"fit{suffix}", lambda: fitting.fit(learnt, targets, weights, words), *reading, fitting, dataset
+        )
+        crossed = stages.kept(
+            f"cross-fit{suffix}", lambda: _cross_fit(learnt, targets, weights, words, heads), *reading, fitting, dataset
+        )
         unseen = heads.score(inputs.take(np.flatnonzero(~rows)))
         fitted = _calibrated(crossed, targets, weights, unseen, held)
         trained = export.Trained(
@@ -107,6 +115,16 @@ def targets_of(examples: Sequence[Example]) -> Targets:
     )
 
 
+def sets_thresholds(example: Example) -> bool:
+    """Tell whether the dial's thresholds are chosen on an example: chat that people wrote.
+
+    chat_self_instruct is not used: it was written to test ability (with a Sudoku, proofs, contest problems), and what
+    of it is everyday chat also stands in alpaca_eval. Its share is reported all the same.
+    """
+    written_here = example.source.startswith("homemade_")
+    return is_everyday_chat(example) and example.source != "chat_self_instruct" and not written_here
+
+
 def is_everyday_chat(example: Example) -> bool:
     """Tell whether an example is chat that nobody would want to wait for."""
     chatty = example.source.startswith(("chat_", "alpaca", "homemade_chat", "homemade_writing"))
@@ -132,16 +150,21 @@ def _unit(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return scaled
 
 
-def _cross_fit(inputs: Inputs, targets: Targets, weights: Floats, words: Vocabulary) -> Floats:
-    """Score every training example by heads that never saw its task template, as new traffic is scored."""
-    folds = np.array([template * 7919 % _FOLDS for template in targets.template])
+def _cross_fit(inputs: Inputs, targets: Targets, weights: Floats, words: Vocabulary, whole: Heads) -> Floats:
+    """Score every training example by heads that never saw its task template, as new traffic is scored.
+
+    With few templates, as in logs of one's own, rows are parted instead: a fold must not hold all there is of a sort.
+    """
+    few = len(np.unique(targets.template)) < _FEW_TEMPLATES
+    parted = np.arange(len(targets.template)) if few else targets.template
+    folds = parted * 7919 % _FOLDS
     scores = np.zeros((len(folds), len(HEADS)))
     for fold in range(_FOLDS):
         learn, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(held):
             continue
         part = targets.take(learn)
-        heads = fit_hard(inputs.take(learn), part, weights[learn], words)
+        heads = fitting.fit(inputs.take(learn), part, weights[learn], words, whole)
         scores[held] = heads.score(inputs.take(held))
     return scores
 
@@ -165,10 +188,11 @@ def _calibrated(
     hard = np.concatenate([targets.hard, truth.hard]) if truth else targets.hard
     hard_deep = np.concatenate([targets.hard_deep, truth.hard_deep]) if truth else targets.hard_deep
     scores = np.vstack([crossed, unseen])
-    mass = np.concatenate([weights, held_weights])
-    fast = calibrate.platt(scores[:, 0], hard, mass)
-    deep = calibrate.platt(scores[:, 1], hard_deep, mass)
-    chat = np.array([is_everyday_chat(example) for example in held], dtype=bool)
+    # New sources count as much as new templates of known ones.
+    mass = np.concatenate([weights / weights.sum(), held_weights / max(held_weights.sum(), 1.0)])
+    fast = calibrate.isotonic(scores[:, 0], hard, mass)
+    deep = calibrate.isotonic(scores[:, 1], hard_deep, mass)
+    chat = np.array([sets_thresholds(example) for example in held], dtype=bool)
     claimed = np.asarray(fast(unseen[:, 0].astype(np.float32)))
     notches = (
         calibrate.thresholds(claimed[chat], np.array([example.source for example in held])[chat])

@@ -78,16 +78,18 @@ async def decide(call: Call, request: RouteRequest, named: Mapping[str, Any] | N
         session=await rooms.sessions.find(key) if _has_history(request) else None,
         exhausted=await rooms.limits.exhausted(caller.tenant, caller.name) if rooms.limits else {},
     )
-    decision = _decide(call, request)
+    decision = await _decide(call, request)
     if decision.session is not None:
         call.remember = lambda session: rooms.sessions.remember(key, session)
     return decision
 
 
-def _decide(call: Call, request: RouteRequest) -> Decision:
+async def _decide(call: Call, request: RouteRequest) -> Decision:
+    engine, second = call.rooms.engine, call.rooms.second_opinion
     started = time.perf_counter()
     try:
-        decision = call.rooms.engine.decide(request)
+        signals = None if second is None else await second.read(engine, request)
+        decision = engine.decide(request, signals)
     except UnknownModelName as error:
         names = ", ".join(error.known)
         raise UnknownModel(

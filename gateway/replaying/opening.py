@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from classifiers.bundle import BundleError, load_bundle
+from classifiers.bundle import BundleError
+from classifiers.cascade import open_model
 from classifiers.types import DifficultyModel
 from gateway.app import read_policy
 from gateway.prices import Price, find_price
@@ -27,7 +28,7 @@ def open_engine(settings: Settings, bundle: str | None = None) -> Engine:
         ReplayError: the bundle cannot be used. The gateway would go on without; a comparison must not.
     """
     try:
-        return Engine(read_policy(settings), load_bundle(bundle or settings.routing.bundle))
+        return Engine(read_policy(settings), open_model(bundle or settings.routing.bundle))
     except BundleError as error:
         raise ReplayError(str(error)) from None
 

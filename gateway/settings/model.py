@@ -213,7 +213,11 @@ class RoutingSettings(Frozen):
     dial: Dial = Field(
         "balanced", description="how readily a request goes deep; a caller may choose by x-thalamus-dial"
     )
-    bundle: str = Field("reflex-v1", description="difficulty model: a shipped bundle's name or a folder's path")
+    bundle: str = Field(
+        "reflex-v1",
+        description="difficulty model: a shipped bundle's name or a folder's path; "
+        "reflex-v1+cortex-v1: the second judges what the first is unsure of, off the event loop",
+    )
     thresholds: dict[Dial, Probability] = Field(
         default_factory=dict,
         description="difficulty from which a notch goes deep, in place of the bundle's own",
@@ -229,6 +233,11 @@ class RoutingSettings(Frozen):
     cascade: CascadeSettings | None = Field(None, description="check fast answers before they are shown; unset: never")
     budget_ms: Annotated[float, Field(gt=0)] = Field(
         5.0, description="an estimate that takes longer is counted in thalamus_decision_overruns"
+    )
+    second_budget_ms: Annotated[float, Field(gt=0)] = Field(
+        25.0,
+        description="how long a second bundle is waited for; after that the first one's estimate counts, and the delay "
+        "shows in thalamus_decision_overruns",
     )
     at_limit: Literal["mini", "other", "refuse"] = Field(
         "mini", description="who serves at a limit: the tier's mini (else the other tier), the other tier, nobody (429)"

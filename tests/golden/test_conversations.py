@@ -26,23 +26,12 @@ def figures() -> Figures:
     return judge(two_tier_engine(load_bundle("reflex-v1")), SUITE).figures
 
 
-NOT_YET = "The goal stands; reflex-v1 is short of it. Strict, so that reaching it is noticed."
-
-
-@pytest.mark.xfail(reason=NOT_YET, strict=True)
 def test_turns_are_decided_as_annotated(figures: Figures) -> None:
     assert figures.as_annotated >= LEAST_AS_ANNOTATED, "python -m tests.golden.conversations shows the misses"
 
 
-@pytest.mark.xfail(reason=NOT_YET, strict=True)
 def test_tiers_are_seldom_switched_without_need(figures: Figures) -> None:
     assert figures.needless_switches <= MOST_NEEDLESS_SWITCHES
-
-
-def test_what_was_reached_is_kept(figures: Figures) -> None:
-    """On the way to the goals above: 88.9 % and 3.3 switches were reached, and may not be lost again."""
-    assert figures.as_annotated >= 0.88
-    assert figures.needless_switches <= 3.5
 
 
 def test_a_tool_loop_never_leaves_the_model_that_began_it(figures: Figures) -> None:

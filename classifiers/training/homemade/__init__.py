@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from classifiers.training.homemade import dialogues, documents, puzzles
-from classifiers.training.homemade.parallel import groups
+from classifiers.training.homemade.parallel import groups, translations
 from classifiers.training.homemade.sample import Sample
 from classifiers.training.homemade.slices import sort_into_slices
 from classifiers.training.homemade.templates import load_topics
@@ -48,6 +48,7 @@ def _samples(seed: int) -> Iterator[Sample]:
     yield from questions
     yield from puzzles.samples(seed)
     yield from documents.samples(random.Random(f"{seed}/documents"))
+    yield from translations(seed)
     yield from dialogues.samples(questions, random.Random(f"{seed}/dialogues"))
 
 

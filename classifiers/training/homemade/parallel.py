@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from classifiers.training.homemade.sample import Sample, prompt
 from classifiers.training.homemade.templates import read_slots, read_table
+from classifiers.types import Kind
 
 LANGUAGES = ("en", "zh", "es", "de", "fr", "ru", "ja")
 _TABLES = ("parallel_everyday.toml", "parallel_work.toml", "parallel_hard.toml")
@@ -35,6 +37,21 @@ def groups(seed: int) -> Iterator[dict[str, Any]]:
                     "domain": f"parallel_{template['domain']}",
                     "split": split,
                 }
+
+
+def translations(seed: int) -> Iterator[Sample]:
+    """Every text of every group as a sample of its own: one label for a question in all its languages."""
+    for group in groups(seed):
+        domain = "parallel_held" if group["split"] == "validation" else "parallel"
+        for language, text in group["texts"].items():
+            yield Sample(
+                "homemade_parallel",
+                domain,
+                language,
+                Kind(group["kind"]),
+                group["difficulty_num"],
+                prompt(text),
+            )
 
 
 def _fillings(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from classifiers.bundle import load_bundle
-from classifiers.cascade import Batcher, Cascade
+from classifiers.cascade import Batcher, BundleCascade
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import Conversation, Estimate
 
@@ -52,7 +52,7 @@ def test_a_models_error_reaches_the_caller_and_the_batcher_lives_on():
 
 
 def test_a_cascade_asks_twice_only_near_the_threshold():
-    cascade = Cascade(load_bundle("reflex-v1"), Counting())
+    cascade = BundleCascade(load_bundle("reflex-v1"), Counting())
     assert cascade.estimate(HI).model == "reflex-v1"
     near = cascade.thresholds["balanced"]
     glanced = cascade.glance(HI)

@@ -64,6 +64,22 @@ def test_training_makes_a_bundle_that_loads_and_tells_hard_from_easy(tmp_path: P
         assert (tmp_path / "tiny-v1" / file).read_bytes() == (tmp_path / "again" / "tiny-v1" / file).read_bytes()
 
 
+@pytest.mark.usefixtures("without_encoder")
+def test_logs_of_ones_own_without_templates_or_validation_are_enough(tmp_path: Path):
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    lines = [
+        {"messages": [{"role": "user", "content": f"prove the integer equation {at}"}], "fast_correct": 0}
+        if at % 2
+        else {"messages": [{"role": "user", "content": f"tell me a story about cat {at}"}], "fast_correct": 1}
+        for at in range(60)
+    ]
+    (tmp_path / "data" / "train" / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    train.train(tmp_path / "data", tmp_path / "mine-v1", cache=tmp_path / "cache", homemade=False, show=False)
+    model = load_bundle(tmp_path / "mine-v1")
+    hard = model.estimate(Conversation.from_prompt("prove the integer equation"))
+    assert hard.difficulty > model.estimate(Conversation.from_prompt("tell me a story about cat")).difficulty + 0.1
+
+
 def test_an_empty_folder_is_refused_with_what_belongs_there(tmp_path: Path):
     with pytest.raises(dataset.DataError, match=r"docs/data\.md"):
         dataset.load(tmp_path)
@@ -113,10 +129,25 @@ def test_templates_and_sources_of_many_rows_do_not_decide_alone(tmp_path: Path):
     assert weights.sum() / small == pytest.approx(4.0)
 
 
-def test_platt_recovers_a_known_curve():
-    raw = np.linspace(-4, 4, 400)
-    found = calibrate.platt(raw, 1 / (1 + np.exp(-(2 * raw - 1))), np.ones(400))
-    assert float(found(np.array([0.5], dtype=np.float32))[0]) == pytest.approx(0.5, abs=0.02)
+def test_calibration_recovers_a_known_curve_and_keeps_every_order():
+    raw = np.linspace(-4, 4, 4000)
+    found = calibrate.isotonic(raw, 1 / (1 + np.exp(-(2 * raw - 1))), np.ones(4000))
+    for score, probability in ((0.5, 0.5), (-2.0, 0.0067), (2.0, 0.953)):
+        assert found.of_one(score) == pytest.approx(probability, abs=0.03)
+    rising = found(np.linspace(-9, 9, 500).astype(np.float32))
+    assert (np.diff(rising) >= 0).all()
+    assert (np.diff(rising[120:380]) > 0).all()
+
+
+def test_one_score_is_calibrated_as_an_array_of_them_is():
+    found = calibrate.isotonic(np.array([0.0, 1.0, 2.0]), np.array([0.1, 0.9, 0.5]), np.ones(3))
+    for score in (-20.0, -0.3, 0.0, 0.7, 1.0, 3.5, 20.0):
+        assert found.of_one(score) == pytest.approx(float(found(np.array([score], np.float32))[0]), abs=1e-6)
+
+
+def test_a_plateau_still_tells_more_from_less():
+    found = calibrate.isotonic(np.linspace(-1, 1, 500), np.full(500, 0.4), np.ones(500))
+    assert found.of_one(0.5) > found.of_one(0.4) > found.of_one(-0.5)
 
 
 def test_vocabulary_is_sorted_by_hash_for_the_lookup(without_encoder: None):

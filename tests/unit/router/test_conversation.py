@@ -22,6 +22,11 @@ LEANINGS = [
     ("and for n = 7?", 0.8, 1.0),
     ("那如果是奇数呢", 0.8, 1.0),
     ("in French please", 0.4, 0.7),
+    ("对方律师叫什么来着？", 0.1, 0.3),
+    ("what was the name of that theorem again?", 0.1, 0.3),
+    ("对方要是不同意呢", 0.4, 0.7),
+    ("那帮我写个短信约他周四下午喝咖啡", 0.4, 0.7),
+    ("what about the other one, did we say why?", 0.8, 1.0),
     ("thanks!", 0.0, 0.0),
     ("谢谢你！", 0.0, 0.0),
     ("ok great, thank you", 0.0, 0.0),
@@ -57,6 +62,8 @@ def test_a_hard_conversation_fades_over_easy_turns():
 def test_a_change_of_tier_costs_more_the_longer_the_prefix():
     assert switch_margin(None, Tier.DEEP, 10_000) == 0
     assert switch_margin(HARD, Tier.DEEP, 10_000) == 0
+    easy = Session(Tier.FAST, "small", 0.1)
+    assert switch_margin(HARD, Tier.FAST, 100) > switch_margin(easy, Tier.DEEP, 100) > 0
     short, long = (switch_margin(HARD, Tier.FAST, tokens) for tokens in (100, 50_000))
     assert 0 < short < long
     assert switch_margin(HARD, Tier.FAST, 10**9) == long

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 from classifiers.training.homemade.puzzles import (
+    actions,
     arithmetic,
+    contests,
     kinship,
     knights,
     schedules,
@@ -18,7 +20,7 @@ from classifiers.training.homemade.puzzles import (
 )
 from classifiers.training.homemade.sample import Sample
 
-_ROOMS = (arithmetic, kinship, zebra, knights, seating, syllogism, schedules, tracing)
+_ROOMS = (arithmetic, kinship, zebra, knights, seating, syllogism, schedules, tracing, contests, actions)
 
 
 def samples(seed: int) -> Iterator[Sample]:
