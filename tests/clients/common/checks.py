@@ -111,3 +111,17 @@ def _call(path: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     with urlopen(Request(PLACE["standin"] + path, data=data), timeout=10) as answer:
         return json.load(answer)
+
+
+def thoughts_sent_back(backend: str) -> list[bool]:
+    """Say of each tool call in the last request to a strict stand-in whether its reasoning came with it."""
+    with urlopen(f"{PLACE['strict']}/{backend}", timeout=10) as answer:
+        messages = json.load(answer)[-1]["messages"]
+    calling = [message for message in messages if message.get("tool_calls")]
+    return [
+        any(message.get(field) for field in _CARRIERS) or any("extra_content" in call for call in message["tool_calls"])
+        for message in calling
+    ]
+
+
+_CARRIERS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")

@@ -76,7 +76,9 @@ def _write(folder: Path, config: Any, model: Any, template: str, marks: tuple[st
     ends = marks.index("<|im_end|>") if "<|im_end|>" in marks else marks.index("<|endoftext|>")
     ends = tokeniser.convert_tokens_to_ids(marks[ends])
     torch.manual_seed(SEED)
-    settings = config(vocab_size=len(tokeniser), eos_token_id=ends, pad_token_id=ends, bos_token_id=None, **SHAPE, **shape)
+    settings = config(
+        vocab_size=len(tokeniser), eos_token_id=ends, pad_token_id=ends, bos_token_id=None, **SHAPE, **shape
+    )
     model(settings).to(torch.bfloat16).save_pretrained(folder)
     tokeniser.save_pretrained(folder)
 
