@@ -9,7 +9,7 @@ import anthropic
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
 
-from checks import (  # noqa: E402  found once the path is set
+from checks import (
     PLACE,
     behave,
     body_seen,

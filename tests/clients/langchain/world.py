@@ -10,7 +10,7 @@ from langchain_openai import ChatOpenAI
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
 
-from checks import (  # noqa: E402  found once the path is set
+from checks import (
     PLACE,
     behave,
     body_seen,
@@ -22,8 +22,8 @@ from checks import (  # noqa: E402  found once the path is set
 )
 
 __all__ = [
-    "PLACE", "V1", "anthropic", "behave", "body_seen", "check", "deepseek", "get_weather", "openai", "run_all", "same", "seen",
-    "thoughts_sent_back",
+    "PLACE", "V1", "anthropic", "behave", "body_seen", "check", "deepseek", "get_weather", "openai", "run_all", "same",
+    "seen", "thoughts_sent_back",
 ]  # fmt: skip
 
 V1 = f"{PLACE['gateway']}/v1"

@@ -10,7 +10,7 @@ from llama_index.llms.openai_like import OpenAILike
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
 
-from checks import (  # noqa: E402  found once the path is set
+from checks import (
     PLACE,
     behave,
     body_seen,
@@ -22,8 +22,8 @@ from checks import (  # noqa: E402  found once the path is set
 )
 
 __all__ = [
-    "PLACE", "anthropic", "behave", "body_seen", "check", "get_weather", "like_openai", "openai", "responses", "run_all",
-    "same", "seen", "thoughts_sent_back",
+    "PLACE", "anthropic", "behave", "body_seen", "check", "get_weather", "like_openai", "openai", "responses",
+    "run_all", "same", "seen", "thoughts_sent_back",
 ]  # fmt: skip
 
 OURS = {"api_base": f"{PLACE['gateway']}/v1", "api_key": PLACE["key"], "max_retries": 0}

@@ -9,7 +9,7 @@ import openai
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
 
-from checks import (  # noqa: E402  found once the path is set
+from checks import (
     PLACE,
     behave,
     body_seen,
@@ -23,8 +23,8 @@ from checks import (  # noqa: E402  found once the path is set
 )
 
 __all__ = [
-    "PLACE", "behave", "body_seen", "check", "client", "options", "raises", "run_all", "same", "seen", "standin", "user",
-    "wait_until_left", "wait_until_reached",
+    "PLACE", "behave", "body_seen", "check", "client", "options", "raises", "run_all", "same", "seen", "standin",
+    "user", "wait_until_left", "wait_until_reached",
 ]  # fmt: skip
 
 
