@@ -94,7 +94,7 @@ class Provider:
         message: Message = {"role": "assistant", "content": None}
         if body.get("tools") and first_turn and answered < len(CITIES):
             arguments = json.dumps({"city": CITIES[answered]}, ensure_ascii=False)
-            call = {"name": "get_weather", "arguments": arguments}
+            call = {"name": _tool(body["tools"]), "arguments": arguments}
             message["tool_calls"] = [{"id": self.call_id(answered), "type": "function", "function": call}]
         else:
             message["content"] = f"It is mild. 天气温和。({uuid.uuid4().hex[:8]})"
@@ -185,3 +185,9 @@ def calling(messages: Sequence[Message], start: int = 0) -> Iterator[int]:
 def _since_user(messages: Sequence[Message]) -> Sequence[Message]:
     last = max(position for position, message in enumerate(messages) if message["role"] == "user")
     return messages[last + 1 :]
+
+
+def _tool(tools: Sequence[Mapping[str, Any]]) -> str:
+    """Name the tool that tells the weather; clients put a prefix of their own before it."""
+    names = [tool["function"]["name"] for tool in tools]
+    return next(name for name in names if name.endswith("get_weather"))
