@@ -13,16 +13,14 @@ from typing import Any
 import uvicorn
 
 from tests.conformance.rows import Row
-from tests.conformance.standins import Mind, Provider, Refused, provider_for
-
-PIECE = 3
-"""Characters of content in one streamed delta, so that tags are cut."""
+from tests.conformance.standins import Provider, Refused, provider_for
+from tests.conformance.wires import wire_for
 
 
 class Standins:
     """The providers of some rows, as an ASGI application.
 
-    ``POST /{row}/…`` is a chat completion; ``GET /{row}`` gives what the row's provider was sent.
+    ``POST /{row}/…`` is a request in the API that the path names; ``GET /{row}`` gives what the provider was sent.
 
     Attributes:
         providers: the stand-ins by the name of their row.
@@ -41,16 +39,17 @@ class Standins:
             return
         body = json.loads(await _read(receive))
         self.bodies[name].append(body)
+        wire = wire_for(scope["path"])
         try:
-            message, mind = self.providers[name].serve(body)
+            message, mind = self.providers[name].serve(wire.read(body))
         except Refused as refusal:
             error = {"error": {"message": str(refusal), "type": "invalid_request_error", "param": None, "code": None}}
             await _send(send, 400, "application/json", json.dumps(error).encode())
             return
-        if body.get("stream"):
-            await _send(send, 200, "text/event-stream", b"".join(_events(message, mind)))
+        if wire.streams(body, scope["path"]):
+            await _send(send, 200, "text/event-stream", b"".join(wire.events(message, mind)))
         else:
-            await _send(send, 200, "application/json", json.dumps(_whole(message, mind)).encode())
+            await _send(send, 200, "application/json", json.dumps(wire.whole(message, mind)).encode())
 
 
 @asynccontextmanager
@@ -93,72 +92,6 @@ def running_standins(rows: Sequence[Row]) -> Iterator[str]:
             yield url
         finally:
             asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(timeout=60)
-
-
-def _whole(message: Mapping[str, Any], mind: Mind) -> dict[str, Any]:
-    finish = "tool_calls" if message.get("tool_calls") else "stop"
-    choice = {"index": 0, "message": message, "finish_reason": finish}
-    return {"id": "c-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
-            "usage": _usage(mind)}  # fmt: skip
-
-
-def _events(message: Mapping[str, Any], mind: Mind) -> Iterator[bytes]:
-    """Cut a message into deltas as providers do: text in pieces, arguments in two, a signature after its thought."""
-    yield _event([_delta({"role": "assistant", "content": ""})])
-    yield from _reasoning(message)
-    for piece in _pieces(message.get("content")):
-        yield _event([_delta({"content": piece})])
-    for index, call in enumerate(message.get("tool_calls") or ()):
-        function = call["function"]
-        half = len(function["arguments"]) // 2
-        opening = {**call, "index": index, "function": {**function, "arguments": function["arguments"][:half]}}
-        yield _event([_delta({"tool_calls": [opening]})])
-        rest = {"index": index, "function": {"arguments": function["arguments"][half:]}}
-        yield _event([_delta({"tool_calls": [rest]})])
-    yield _event([_delta({}) | {"finish_reason": "tool_calls" if message.get("tool_calls") else "stop"}])
-    yield _event([], usage=_usage(mind))
-    yield b"data: [DONE]\n\n"
-
-
-def _reasoning(message: Mapping[str, Any]) -> Iterator[bytes]:
-    """Cut reasoning into deltas in which every field that carries it has the same piece, and then its signature."""
-    texts = [name for name in ("reasoning_content", "reasoning") if message.get(name)]
-    (blocks, key) = next(
-        (
-            (name, key)
-            for name, key in (("reasoning_details", "text"), ("thinking_blocks", "thinking"))
-            if message.get(name)
-        ),
-        ("", ""),
-    )
-    (block,) = message[blocks] if blocks else ({},)
-    for piece in _pieces(message[texts[0]] if texts else block.get(key)):
-        delta: dict[str, Any] = dict.fromkeys(texts, piece)
-        if blocks:
-            unsigned = {name: value for name, value in block.items() if name != "signature"}
-            delta[blocks] = [{**unsigned, key: piece}]
-        yield _event([_delta(delta)])
-    if block.get("signature"):
-        yield _event([_delta({blocks: [{**block, key: ""}]})])
-
-
-def _pieces(text: str | None) -> Iterator[str]:
-    for start in range(0, len(text or ""), PIECE):
-        yield (text or "")[start : start + PIECE]
-
-
-def _delta(delta: dict[str, Any]) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "finish_reason": None}
-
-
-def _event(choices: list[dict[str, Any]], **fields: Any) -> bytes:
-    event = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, **fields}
-    return b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
-
-
-def _usage(mind: Mind) -> dict[str, Any]:
-    details = {"completion_tokens_details": {"reasoning_tokens": 40}} if mind.thinks else {}
-    return {"prompt_tokens": 20, "completion_tokens": 60, "total_tokens": 80, **details}
 
 
 async def _read(receive: Any) -> bytes:

@@ -61,17 +61,21 @@ async def _open(world: World, rows: Sequence[Row], settings: Mapping[str, Any]) 
 
 
 def backends(rows: Sequence[Row], url: str) -> dict[str, dict[str, Any]]:
-    """Give the settings of a backend for each row; each is named like its row."""
-    return {
-        row.name: {
-            "url": f"{url}/{row.name}/v1",
-            "model": row.family,
-            "family": row.family,
-            "host": None if row.host == "*" else row.host,
-            "context_window": 1_000_000,
+    """Give the settings of a backend for each row, named like its row; the family is guessed from the model's id."""
+    return {row.name: _backend(row, url) for row in rows}
+
+
+def _backend(row: Row, url: str) -> dict[str, Any]:
+    base = {"host": None if row.host == "*" else row.host, "context_window": 1_000_000}
+    if row.host == "anthropic":  # an API of its own, spoken by litellm for us
+        return {
+            **base,
+            "transport": "litellm",
+            "model": f"anthropic/{row.model}",
+            "url": f"{url}/{row.name}",
+            "key": "k",
         }
-        for row in rows
-    }
+    return {**base, "model": row.model, "url": f"{url}/{row.name}/v1"}
 
 
 def _settings(rows: Sequence[Row], url: str) -> dict[str, Any]:
