@@ -206,7 +206,8 @@ def test_responses_and_messages_work_over_it(gateway: RunningGateway, served: Se
 def test_the_engine_is_left_when_the_client_leaves(gateway: RunningGateway, served: Served) -> None:
     body = {"model": served.name, "messages": [USER], "stream": True, "min_tokens": 3000, "max_tokens": 3500}
     with gateway.client(timeout=60) as client, client.stream("POST", "/v1/chat/completions", json=body) as reply:
-        next(reply.iter_lines())
+        lines = reply.iter_lines()  # kept: httpx closes the stream with its iterator
+        assert next(lines)
         wait_for(lambda: served.running() == 1, "the engine works on nothing", within_s=30)
     wait_for(lambda: served.running() == 0, "the engine still works for a client that has gone")
 
