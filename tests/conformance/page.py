@@ -45,8 +45,8 @@ This page is written by `make conformance`; `pytest tests/conformance` runs the 
 
 As its documentation says: `litellm.acompletion` with the provider's prefix and a real model id,
 `reasoning_effort`, and `drop_params=True`. Its proxy makes the same call. Where it speaks a provider's own API
-(Anthropic, Gemini), the stand-in speaks it too. (The gateway reaches Anthropic through litellm as well, with fields that
-its own dialect compiled and reasoning that its own vault restored.) It is judged more mildly than the gateway:
+(Anthropic, Gemini), the stand-in speaks it too. (The gateway reaches Anthropic through litellm as well, with fields
+that its own dialect compiled and reasoning that its own vault restored.) It is judged more mildly than the gateway:
 
 - its stand-ins forgive what a provider documents as ignored (for the gateway, sending that is a failure), and reasoning
   that is missing or replaced where no provider would notice: that is marked **LOST** rather than **FAIL**;
