@@ -60,28 +60,29 @@ async def _open(world: World, rows: Sequence[Row], settings: Mapping[str, Any]) 
             yield
 
 
-def backends(rows: Sequence[Row], url: str) -> dict[str, dict[str, Any]]:
-    """Give the settings of a backend for each row, named like its row; the family is guessed from the model's id."""
-    return {row.name: _backend(row, url) for row in rows}
+def backends(rows: Sequence[Row], url: str, *, by_litellm: bool = False) -> dict[str, dict[str, Any]]:
+    """Give the settings of a backend for each row, named like its row; the family is guessed from the model's id.
+
+    Args:
+        rows: the rows.
+        url: the stand-ins' address.
+        by_litellm: whether Anthropic is reached as it is in earnest: in its own API, which litellm speaks for us and
+            takes seconds to start. Else its stand-in is sent what litellm would be given.
+    """
+    return {row.name: _backend(row, url, by_litellm=by_litellm) for row in rows}
 
 
-def _backend(row: Row, url: str) -> dict[str, Any]:
+def _backend(row: Row, url: str, *, by_litellm: bool) -> dict[str, Any]:
     base = {"host": None if row.host == "*" else row.host, "context_window": 1_000_000}
-    if row.host == "anthropic":  # an API of its own, spoken by litellm for us
-        return {
-            **base,
-            "transport": "litellm",
-            "model": f"anthropic/{row.model}",
-            "url": f"{url}/{row.name}",
-            "key": "k",
-        }
+    if by_litellm and row.host == "anthropic":
+        return {**base, "transport": "litellm", "model": f"anthropic/{row.model}", "url": f"{url}/{row.name}", "key": "k"}
     return {**base, "model": row.model, "url": f"{url}/{row.name}/v1"}
 
 
 def _settings(rows: Sequence[Row], url: str) -> dict[str, Any]:
     first = rows[0].name
     return {
-        "backends": backends(rows, url),
+        "backends": backends(rows, url, by_litellm=True),
         "tiers": {"fast": first, "deep": first},
         "telemetry": {"log_level": "error"},
     }
