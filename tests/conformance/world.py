@@ -75,7 +75,13 @@ def backends(rows: Sequence[Row], url: str, *, by_litellm: bool = False) -> dict
 def _backend(row: Row, url: str, *, by_litellm: bool) -> dict[str, Any]:
     base = {"host": None if row.host == "*" else row.host, "context_window": 1_000_000}
     if by_litellm and row.host == "anthropic":
-        return {**base, "transport": "litellm", "model": f"anthropic/{row.model}", "url": f"{url}/{row.name}", "key": "k"}
+        return {
+            **base,
+            "transport": "litellm",
+            "model": f"anthropic/{row.model}",
+            "url": f"{url}/{row.name}",
+            "key": "k",
+        }
     return {**base, "model": row.model, "url": f"{url}/{row.name}/v1"}
 
 
