@@ -10,7 +10,7 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance bench bench-litellm lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench bench-litellm lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,11 @@ format: dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-conformance: dev  ## write docs/conformance.md: every dialect against its strict stand-in
+conformance: dev  ## write docs/conformance.md: every dialect against its strict stand-in, beside LiteLLM
 	$(BIN)/python -m tests.conformance
+
+conformance-vllm: dev  ## try the gateway before a real vLLM on the CPU (4 GB under .cache, once)
+	THALAMUS_VLLM=1 $(BIN)/pytest tests/conformance/real_vllm $(PYTEST_ARGS)
 
 bench: dev  ## measure the gateway against the bare upstream
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)

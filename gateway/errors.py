@@ -17,6 +17,7 @@ ThalamusError
 ├── PermissionRefused           403
 ├── LimitReached                429  the key's limit for the tier is reached and nobody stands in
 ├── NoTarget                    400  no configured backend can do what the request needs
+│   └── PromptTooLong           400  all that is lacking is room
 ├── UpstreamError               502  a backend did not deliver
 │   ├── UpstreamRefused          =   the backend refused the request itself: its 4xx is passed on
 │   ├── UpstreamMisconfigured   502  the backend refused our key, address or model id
@@ -176,6 +177,12 @@ class NoTarget(RequestError):
     """No configured backend can do what the request needs (vision, tools, its length …)."""
 
     code = "no_capable_backend"
+
+
+class PromptTooLong(NoTarget):
+    """Every backend that may serve the request lacks the room for it, and nothing else."""
+
+    code = "context_length_exceeded"
 
 
 class UpstreamError(ThalamusError):

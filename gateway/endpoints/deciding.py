@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import errors
-from gateway.errors import InvalidField, NoTarget, PermissionRefused, UnknownModel
+from gateway.errors import InvalidField, NoTarget, PermissionRefused, PromptTooLong, UnknownModel
 from gateway.exchange import Call
 from gateway.sessions import SESSION_HEADER, session_key
 from gateway.upstream.dialects import read_client_effort
@@ -97,7 +97,9 @@ async def _decide(call: Call, request: RouteRequest) -> Decision:
         ) from None
     except NobodyCan as error:
         why = "; ".join(f"{backend}: {_LACKING[lack]}" for backend, lack in error.lacking.items())
-        raise NoTarget(f"No backend can serve this request ({why}).") from None
+        too_long = set(error.lacking.values()) == {"constraint-context"}
+        # Clients that can shorten a conversation go by the code.
+        raise (PromptTooLong if too_long else NoTarget)(f"No backend can serve this request ({why}).") from None
     except NotAllowed:
         raise PermissionRefused("No tier that this key may use can serve this request.") from None
     except LimitReached as error:

@@ -1,4 +1,4 @@
-"""What every official SDK must be able to do through the gateway, by name; the scripts report under these names."""
+"""What every SDK and framework must be able to do through the gateway; the scripts report under these names."""
 
 from __future__ import annotations
 
@@ -129,10 +129,53 @@ ANTHROPIC = (
     "a failing backend is a server error",
     "a stream that breaks raises in the iteration",
 )
+LANGCHAIN = (
+    "a chat model answers, with usage",
+    "an alias serves like the model it stands for",
+    "a chat model streams, and its pieces add up",
+    "a batch and the asynchronous calls answer",
+    "a structured output parses into its type",
+    "reasoning effort is passed on",
+    "reasoning is shown where the integration shows it",
+    "embeddings are served",
+    "an agent's loop ends well on every thinking family, though its client drops the reasoning",
+    "a streamed agent's loop ends well on every thinking family",
+    "an agent gives its answer as a type",
+    "an agent over the Responses API loops and shows the reasoning",
+    "a conversation over the Responses API goes on by the previous response",
+    "Anthropic's chat model answers, streams, thinks and calls tools",
+)
+LLAMA_INDEX = (
+    "a model answers and completes, with usage",
+    "a model streams, and its pieces add up",
+    "the asynchronous calls answer",
+    "a structured output parses into its type",
+    "reasoning effort is passed on",
+    "reasoning is shown, plain and streamed",
+    "the Responses API answers, streams and goes on by the previous response",
+    "Anthropic's model answers, streams and thinks",
+    "an agent's loop ends well on every thinking family, though its client drops the reasoning",
+    "a streamed agent's loop ends well on every thinking family, and shows the reasoning",
+    "an agent over the Responses API loops",
+    "an agent over Anthropic's API loops",
+)
+PYDANTIC_AI = (
+    "an agent answers, with usage",
+    "an agent streams, and its pieces add up",
+    "a typed output is asked for by tool and by schema",
+    "reasoning effort is passed on and reasoning is shown, plain and streamed",
+    "an agent's loop ends well on every thinking family, plain and streamed, with a client that drops the reasoning",
+    "an agent's loop ends well on every thinking family with a client that keeps the reasoning",
+    "an agent over the Responses API answers, loops and shows the reasoning",
+    "an agent over Anthropic's API answers, loops and shows the reasoning",
+)
 CHECKS = {
     "openai_python_2": EVERY_SDK + ASYNCHRONOUS,
     "openai_python_3": EVERY_SDK + ASYNCHRONOUS,
     "openai_python_responses": RESPONSES,
     "openai_node": EVERY_SDK,
     "anthropic_python": ANTHROPIC,
+    "langchain": LANGCHAIN,
+    "llama_index": LLAMA_INDEX,
+    "pydantic_ai": PYDANTIC_AI,
 }

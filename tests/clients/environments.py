@@ -1,4 +1,4 @@
-"""The official SDKs, each in an environment of its own under ``.cache/clients``, as their locks pin them.
+"""The SDKs and frameworks, each in an environment of its own under ``.cache/clients``, as their locks pin them.
 
 An environment is made once and made anew when its lock changes. Making one needs a package registry: without it a test
 fails where ``CI`` is set and is skipped, saying so, elsewhere.
@@ -65,6 +65,9 @@ SDKS = (
     Sdk("openai_python_responses", checks="openai_python_responses"),
     Sdk("openai_node", checks="openai_node", node=True),
     Sdk("anthropic_python", checks="anthropic_python"),
+    Sdk("langchain", checks="langchain"),
+    Sdk("llama_index", checks="llama_index"),
+    Sdk("pydantic_ai", checks="pydantic_ai"),
 )
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's and Anthropic's official SDKs, unmodified, against the real gateway."""
+"""OpenAI's and Anthropic's SDKs, LangChain, LlamaIndex and pydantic-ai, unmodified, against the real gateway."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import pytest
 from gateway.standin import RunningStandin
 from tests.clients.contract import CHECKS
 from tests.clients.environments import SDKS, Sdk, installed
+from tests.conformance.rows import Row
+from tests.conformance.serving import running_standins
+from tests.conformance.world import backends
 from tests.gateway.serving import RunningGateway, running_gateway, settings_over
 
 pytestmark = pytest.mark.clients
@@ -21,13 +24,40 @@ LIMITED_KEY = "sk-clients-fast-only"
 MAX_BODY_BYTES = 64 * 1024
 RUN_TIMEOUT_S = 180
 
+THINKING = (
+    Row("deepseek-v4", "deepseek"),
+    Row("kimi-k2.5", "moonshot"),
+    Row("glm-4.7", "zai"),
+    Row("minimax-m2", "minimax"),
+    Row("gpt-oss", "vllm"),
+    Row("claude-4.6", "anthropic"),
+    Row("claude-4.6", "openrouter"),
+    Row("gemini-3-pro", "gemini"),
+)
+"""Families and hosts with rules of their own on reasoning in a history; the frameworks loop over each."""
+
 
 @pytest.fixture(scope="module")
-def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway with keys, aliases, and backends that are blind, gone, impatient and oddly named."""
+def strict() -> Iterator[str]:
+    """The address of the strict stand-ins."""
+    with running_standins(THINKING) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    session_standin: RunningStandin, strict: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """A gateway with keys, aliases, and backends that are strict, blind, gone, impatient and oddly named."""
     settings = settings_over(
         session_standin.url,
-        aliases={"gpt-4o": "auto", "text-embedding-3-small": "swift", "claude-sonnet-4-5": "auto"},
+        aliases={
+            "gpt-4o": "auto",
+            "text-embedding-3-small": "swift",
+            "claude-sonnet-4-5": "auto",
+            "claude-opus-4-1": "kimi-k2.5@moonshot",
+            "o3": "gpt-oss@vllm",
+        },
         keys=[{"name": "all", "key": KEY}, {"name": "fast-only", "key": LIMITED_KEY, "models": ["fast"]}],
         server={"max_body_bytes": MAX_BODY_BYTES},
     )
@@ -37,6 +67,7 @@ def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFa
         "gone": {"url": "http://127.0.0.1:9/v1", "model": "gone-1"},  # the discard port: nobody listens
         "impatient": {"url": url, "model": "slow-1", "timeouts": {"first_token": 0.4}},
         "vendor/model:free": {"url": url, "model": "free-1"},
+        **backends(THINKING, strict),
     }
     with running_gateway(settings, tmp_path_factory.mktemp("clients")) as running:
         yield running
@@ -44,11 +75,13 @@ def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFa
 
 @pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)
 def test_the_sdk_works_as_it_does_with_its_maker(
-    sdk: Sdk, gateway: RunningGateway, session_standin: RunningStandin, subtests: pytest.Subtests
+    sdk: Sdk, gateway: RunningGateway, session_standin: RunningStandin, strict: str, subtests: pytest.Subtests
 ) -> None:
     place = {
         "gateway": gateway.url,
         "standin": session_standin.url,
+        "strict": strict,
+        "thinking": [row.name for row in THINKING],
         "key": KEY,
         "limited_key": LIMITED_KEY,
         "max_body_bytes": MAX_BODY_BYTES,

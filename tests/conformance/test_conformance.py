@@ -8,7 +8,7 @@ import pytest
 
 from router.types import Effort
 from tests.conformance.rows import Row, all_rows
-from tests.conformance.trials import ASKED, Habit, faults_of_effort, faults_of_loop, try_effort, try_tool_loop
+from tests.conformance.trials import ASKED, POLICED, Habit, faults_of_effort, faults_of_loop, try_effort, try_tool_loop
 from tests.conformance.world import World, running_world
 
 ROWS = all_rows()
@@ -25,7 +25,7 @@ def world() -> Iterator[World]:
 @by_row
 @by_mode
 def test_every_effort_is_accepted_told_truly_and_its_reasoning_arrives(world: World, row: Row, stream: bool) -> None:
-    told = {effort: world.run(try_effort(world, row, effort, stream=stream)) for effort in ASKED}
+    told = {effort: world.run(try_effort(world, row, effort, stream=stream, **POLICED)) for effort in ASKED}
     assert {
         effort: faults for effort, answer in told.items() if (faults := faults_of_effort(row, effort, answer))
     } == {}

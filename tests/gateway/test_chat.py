@@ -101,7 +101,7 @@ REFUSALS = [
     ({}, {"x-thalamus-route": "sideways"}, 400, "invalid_value", "x-thalamus-route"),
     ({}, {"x-thalamus-dial": "loud"}, 400, "invalid_value", "x-thalamus-dial"),
     ({"messages": "hello"}, {}, 400, "invalid_value", "messages"),
-    ({"messages": [{"role": "user", "content": "x " * 500_000}]}, {}, 400, "no_capable_backend", None),
+    ({"messages": [{"role": "user", "content": "x " * 500_000}]}, {}, 400, "context_length_exceeded", None),
 ]
 
 

@@ -267,7 +267,7 @@ def test_the_oldest_messages_are_dropped_where_that_is_wanted(serve, standin):
     with gateway.client() as client:
         refused = client.post("/v1/responses", json={**ASK, "input": talk})
         answer = client.post("/v1/responses", json={**ASK, "input": talk, "truncation": "auto"})
-    assert refused.json()["error"]["code"] == "no_capable_backend"
+    assert refused.json()["error"]["code"] == "context_length_exceeded"
     assert answer.status_code == 200
     assert [message["content"][0] for message in sent(standin)["messages"]] == ["4", "5"]
 

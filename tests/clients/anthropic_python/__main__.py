@@ -7,4 +7,4 @@ import thinking  # noqa: F401
 import tools  # noqa: F401
 from world import run_all
 
-run_all()
+run_all("anthropic")

@@ -9,4 +9,4 @@ import structured  # noqa: F401
 import tools  # noqa: F401
 from world import run_all
 
-run_all()
+run_all("openai")

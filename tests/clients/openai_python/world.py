@@ -1,39 +1,31 @@
-"""Where the checks run: the gateway, the stand-in behind it, and the list of checks with their report."""
+"""Where the checks run: a client of the gateway, besides what all clients' checks share."""
 
-import asyncio
 import functools
-import inspect
-import json
 import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
-from urllib.request import Request, urlopen
+from pathlib import Path
+from typing import Any
 
 import openai
 
-PLACE = json.loads(sys.argv[1])
-"""``gateway`` and ``standin`` are addresses without ``/v1``; ``key`` and ``limited_key`` are the caller's keys."""
+sys.path.append(str(Path(__file__).parents[1] / "common"))
 
-PROMPTLY_S = 1.0
-"""A backend must be left this soon after its client has gone, and must be reached this soon."""
+from checks import (
+    PLACE,
+    behave,
+    body_seen,
+    check,
+    raises,
+    run_all,
+    same,
+    seen,
+    wait_until_left,
+    wait_until_reached,
+)
 
-Check = Callable[[], Any]
-Failure = TypeVar("Failure", bound=Exception)
-
-_checks: dict[str, Check] = {}
-
-
-def check(name: str) -> Callable[[Check], Check]:
-    """Register a function as the check of that name in the contract."""
-
-    def register(function: Check) -> Check:
-        _checks[name] = function
-        return function
-
-    return register
+__all__ = [
+    "PLACE", "behave", "body_seen", "check", "client", "options", "raises", "run_all", "same", "seen", "standin",
+    "user", "wait_until_left", "wait_until_reached",
+]  # fmt: skip
 
 
 def options(**chosen: Any) -> dict[str, Any]:
@@ -56,81 +48,3 @@ def user(text: str) -> list[dict[str, str]]:
 def standin(**switches: Any) -> dict[str, Any]:
     """Give the extra body that makes the stand-in behave so for this one request."""
     return {"standin": switches}
-
-
-def behave(**switches: Any) -> None:
-    """Make the stand-in behave so until the check ends."""
-    _call("/standin/behaviour", switches)
-
-
-def seen() -> list[dict[str, Any]]:
-    """Give what reached the stand-in during this check, oldest first."""
-    return _call("/standin/requests")["requests"]
-
-
-def body_seen() -> Any:
-    """Give the body of the last request that reached the stand-in."""
-    return seen()[-1]["body"]
-
-
-def same(actual: Any, wanted: Any) -> None:
-    """Fail unless both are equal, showing both."""
-    if actual != wanted:
-        raise AssertionError(f"got {actual!r}, not {wanted!r}")
-
-
-@contextmanager
-def raises(kind: type[Failure]) -> Iterator[list[Failure]]:
-    """Expect exactly this class of error; the list has it afterwards."""
-    caught: list[Failure] = []
-    try:
-        yield caught
-    except kind as error:
-        same(type(error), kind)
-        caught.append(error)
-    else:
-        raise AssertionError(f"{kind.__name__} was not raised")
-
-
-def wait_until_left() -> None:
-    """Fail unless the stand-in's last request is left by its client in time."""
-    _wait_until(lambda: seen()[-1]["client_left"], "the backend was not left")
-
-
-def wait_until_reached() -> None:
-    """Fail unless a request reaches the stand-in in time."""
-    _wait_until(seen, "the backend was not reached")
-
-
-def run_all() -> None:
-    """Run every check and print what came of them as JSON."""
-    report = [_run(name, function) for name, function in _checks.items()]
-    json.dump({"sdk": f"openai {openai.__version__}", "checks": report}, sys.stdout, ensure_ascii=False)
-
-
-def _run(name: str, function: Check) -> dict[str, Any]:
-    _call("/standin/reset", {})
-    started = time.monotonic()
-    problem = None
-    try:
-        if inspect.iscoroutinefunction(function):
-            asyncio.run(function())
-        else:
-            function()
-    except Exception:  # noqa: BLE001  whatever a check meets is its result
-        problem = traceback.format_exc()
-    return {"name": name, "problem": problem, "seconds": round(time.monotonic() - started, 3)}
-
-
-def _wait_until(condition: Callable[[], Any], otherwise: str) -> None:
-    deadline = time.monotonic() + PROMPTLY_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{otherwise} within {PROMPTLY_S} s: {seen()}")
-        time.sleep(0.02)
-
-
-def _call(path: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(PLACE["standin"] + path, data=data), timeout=10) as answer:
-        return json.load(answer)

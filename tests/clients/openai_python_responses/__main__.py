@@ -8,4 +8,4 @@ sys.path.append(str(Path(__file__).parents[1] / "openai_python"))  # where `worl
 import responses  # noqa: F401  registers its checks
 from world import run_all
 
-run_all()
+run_all("openai")

@@ -125,7 +125,7 @@ class Claude(Provider):
 class Gemini(Provider):
     """https://ai.google.dev/gemini-api/docs/thinking and …/thought-signatures, on the OpenAI-compatible endpoint."""
 
-    tag = "thought"
+    text_field = None
     _BYPASSES = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
     _BUDGETS: Mapping[str, tuple[int, int]] = {
         "gemini-2.5-pro": (128, 32768), "gemini-2.5-flash": (1, 24576), "gemini-2.5-flash-lite": (512, 24576),
@@ -137,6 +137,7 @@ class Gemini(Provider):
     def mind(self, body: Body) -> Mind:
         refuse(body, ("thinking", "chat_template_kwargs", "enable_thinking"), "unknown name")
         config = ((body.get("extra_body") or {}).get("google") or {}).get("thinking_config") or {}
+        self.tag = "thought" if config.get("include_thoughts") else None
         if config and "reasoning_effort" in body:
             raise Refused("reasoning_effort and thinking_config cannot be set together")
         if "thinking_budget" in config and "thinking_level" in config:
@@ -144,7 +145,8 @@ class Gemini(Provider):
         if self.family in self._LEVELS:
             if "thinking_budget" in config:
                 raise Refused("thinking_budget is not taken by this model")
-            return Mind(choose(config.get("thinking_level", "high"), self._LEVELS[self.family], "thinking_level"))
+            level = choose(config.get("thinking_level", "high"), self._LEVELS[self.family], "thinking_level")
+            return Mind(level, shown=config.get("include_thoughts", False))
         return self._budgeted(config)
 
     def _budgeted(self, config: Mapping[str, Any]) -> Mind:
@@ -156,7 +158,7 @@ class Gemini(Provider):
             return Mind("none", 0)
         if budget != -1 and not least <= budget <= most:
             raise Refused(f"thinking_budget: must be from {least} to {most}")
-        return Mind("on", budget)
+        return Mind("on", budget, shown=config.get("include_thoughts", False))
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
         for position, message in enumerate(messages):
@@ -202,7 +204,7 @@ class Grok(Provider):
             refuse(body, ("presence_penalty", "frequency_penalty", "stop"), "not supported by reasoning models")
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
-        self.refuse_reasoning(messages)
+        self.waste_reasoning(messages)
 
 
 class OpenRouter(Provider):
@@ -210,14 +212,17 @@ class OpenRouter(Provider):
 
     _EFFORTS = ("none", "minimal", *LOW_TO_HIGH, "xhigh", "max")
     _NEVER = ("gpt-4o", "kimi-k2", "deepseek-v3")
-    _ALWAYS = ("deepseek-r1", "minimax-m2")
+    _ALWAYS = ("deepseek-r1", "gemini-3-pro", "minimax-m2", "o-series")
 
     def mind(self, body: Body) -> Mind:
-        refuse(body, ("thinking", "reasoning_effort", "chat_template_kwargs"), "use reasoning")
+        self.waste(body, ("thinking", "chat_template_kwargs"), "use reasoning")
         asked = body.get("reasoning") or {}
         if "effort" in asked and "max_tokens" in asked:
             raise Refused("reasoning: only one of effort and max_tokens can be specified")
-        effort = choose(asked.get("effort", "medium"), self._EFFORTS, "reasoning.effort")
+        shorthand = body.get("reasoning_effort", asked.get("effort", "medium"))
+        effort = choose(asked.get("effort", shorthand), self._EFFORTS, "reasoning.effort")
+        if effort != shorthand:
+            raise Refused("reasoning.effort and reasoning_effort differ")
         if self.family in self._NEVER:
             return Mind("none")
         if effort == "none" and self.family in self._ALWAYS:

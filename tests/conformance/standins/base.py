@@ -22,10 +22,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mind:
-    """How a provider understands one request: the effort it works at ("none": without thinking), and its budget."""
+    """How a provider understands one request.
+
+    Attributes:
+        effort: what it works at; "none": without thinking.
+        budget: tokens that it may think, if that was said.
+        shown: whether it was asked to show what it thinks.
+    """
 
     effort: str
     budget: int | None = None
+    shown: bool = True
 
     @property
     def thinks(self) -> bool:
@@ -41,10 +48,15 @@ class Provider:
     tag: str | None = None
     """Set where reasoning comes inside the content; `opener` says whether the opening tag is there."""
     opener = True
+    forgiving = False
+    """Whether fields that the provider documents as ignored are. Strict is what a gateway must stand, that says what
+    it sends and why; forgiving is what the provider itself does."""
 
     def __init__(self, family: str, host: str) -> None:
         self.family = family
         self.host = host
+        self.lost = ""
+        """What a forgiving provider had to do without in its latest answer, though it thinks worse without it."""
         self.minds: list[Mind] = []
         """How each request was understood, the latest last."""
         self._thoughts: dict[tuple[str, ...], Any] = {}
@@ -56,6 +68,7 @@ class Provider:
         Raises:
             Refused: the provider would.
         """
+        self.lost = ""
         mind = self.mind(body)
         self.check(body, mind)
         self.check_history(body["messages"], mind)
@@ -94,7 +107,7 @@ class Provider:
         message: Message = {"role": "assistant", "content": None}
         if body.get("tools") and first_turn and answered < len(CITIES):
             arguments = json.dumps({"city": CITIES[answered]}, ensure_ascii=False)
-            call = {"name": "get_weather", "arguments": arguments}
+            call = {"name": _tool(body["tools"]), "arguments": arguments}
             message["tool_calls"] = [{"id": self.call_id(answered), "type": "function", "function": call}]
         else:
             message["content"] = f"It is mild. 天气温和。({uuid.uuid4().hex[:8]})"
@@ -118,16 +131,39 @@ class Provider:
         """
         thought = self.thought_of(messages, position)
         if (thought is not None or always) and not held:
-            raise Refused(f"messages[{position}]: reasoning is missing and must be passed back")
-        if thought is not None and held != thought:
-            raise Refused(f"messages[{position}]: reasoning was modified")
+            inline = isinstance(thought, str) and thought in str(messages[position].get("content"))
+            self._object(
+                f"messages[{position}]: reasoning is missing and must be passed back", refuses=always, to=not inline
+            )
+        elif thought is not None and held != thought:
+            # Nobody can check a text, and everybody a signature.
+            self._object(f"messages[{position}]: reasoning was modified", refuses=not isinstance(held, str))
+
+    def _object(self, why: str, *, refuses: bool, to: bool = True) -> None:
+        """Refuse, or where the provider would go on with a worse answer and is forgiving, note what it lost."""
+        if refuses or not self.forgiving:
+            raise Refused(why)
+        if to:
+            self.lost = why
+
+    def waste(self, body: Body, fields: Collection[str], why: str) -> None:
+        """Refuse fields without effect, unless forgiving."""
+        if not self.forgiving:
+            refuse(body, fields, why)
+
+    def waste_reasoning(self, messages: Sequence[Message]) -> None:
+        """Refuse reasoning that nobody would read, unless forgiving."""
+        if not self.forgiving:
+            self.refuse_reasoning(messages)
 
     def refuse_reasoning(self, messages: Sequence[Message]) -> None:
         """Refuse any reasoning in the history."""
         names = ("reasoning", "reasoning_content", "reasoning_details", "thinking_blocks", "extra_content")
         for position, message in enumerate(messages):
             carrying = [message, *(message.get("tool_calls") or ())]
-            if any(name in carrier for carrier in carrying for name in names) or "<think" in str(message["content"]):
+            if any(name in carrier for carrier in carrying for name in names) or "<think" in str(
+                message.get("content")
+            ):
                 raise Refused(f"messages[{position}]: no reasoning may be sent back")
 
     def _think(self, mind: Mind) -> str:
@@ -135,8 +171,8 @@ class Provider:
 
     def _name(self, before: Sequence[Message], message: Message) -> tuple[str, ...]:
         calls = message.get("tool_calls") or ()
-        said = tuple(str(earlier["content"]) for earlier in before if earlier["role"] == "user")
-        return (*said, *(call["id"] for call in calls), "" if calls else str(message["content"]).strip())
+        said = tuple(str(earlier.get("content")) for earlier in before if earlier["role"] == "user")
+        return (*said, *(_arguments(call) for call in calls), "" if calls else str(message.get("content")).strip())
 
 
 def choose(value: Any, allowed: Collection[str], field: str) -> str:
@@ -185,3 +221,14 @@ def calling(messages: Sequence[Message], start: int = 0) -> Iterator[int]:
 def _since_user(messages: Sequence[Message]) -> Sequence[Message]:
     last = max(position for position, message in enumerate(messages) if message["role"] == "user")
     return messages[last + 1 :]
+
+
+def _tool(tools: Sequence[Mapping[str, Any]]) -> str:
+    """Name the tool that tells the weather; clients put a prefix of their own before it."""
+    names = [tool["function"]["name"] for tool in tools]
+    return next(name for name in names if name.endswith("get_weather"))
+
+
+def _arguments(call: Mapping[str, Any]) -> str:
+    """Write what a call asks: ids do not survive every API."""
+    return json.dumps(json.loads(call["function"]["arguments"]), sort_keys=True)

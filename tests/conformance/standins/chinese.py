@@ -42,7 +42,7 @@ class DeepSeek(Provider):
     def check(self, body: Body, mind: Mind) -> None:
         if mind.thinks:
             refuse_forced_tool(body)
-            refuse(body, ("temperature", "presence_penalty", "frequency_penalty"), "has no effect while thinking")
+            self.waste(body, ("temperature", "presence_penalty", "frequency_penalty"), "has no effect while thinking")
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
         if mind.thinks:
@@ -54,7 +54,7 @@ class DeepSeekR1(Provider):
     """https://api-docs.deepseek.com/guides/reasoning_model, as it was: reasoning sent back is a 400."""
 
     def mind(self, body: Body) -> Mind:
-        refuse(body, ("thinking", "reasoning_effort"), "R1 always thinks")
+        self.waste(body, ("thinking", "reasoning_effort"), "R1 always thinks")
         return Mind("high")
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
@@ -108,7 +108,7 @@ class Glm(Provider):
         switch = switch_of(body, ("enabled", "disabled"))
         levels = self._LEVELS.get(self.family)
         if levels is None:
-            refuse(body, ("reasoning_effort",), "is ignored by this model")
+            self.waste(body, ("reasoning_effort",), "is ignored by this model")
             return Mind("none" if switch == "disabled" else "high")
         if switch == "disabled" and self.family == "glm-5.3":
             raise Refused("thinking: this model always thinks")
@@ -117,7 +117,7 @@ class Glm(Provider):
 
     def check(self, body: Body, mind: Mind) -> None:
         refuse_forced_tool(body)
-        refuse(body, ("max_completion_tokens",), "unknown: use max_tokens")
+        self.waste(body, ("max_completion_tokens",), "unknown: use max_tokens")
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
         if mind.thinks:
@@ -129,15 +129,16 @@ class DashScope(Provider):
     """https://help.aliyun.com/en/model-studio/deep-thinking"""
 
     def mind(self, body: Body) -> Mind:
-        refuse(body, ("thinking",), "unknown: use enable_thinking")
+        self.waste(body, ("thinking",), "unknown: use enable_thinking")
         budget, level = body.get("thinking_budget"), body.get("reasoning_effort")
         if budget is not None and level is not None:
             raise Refused("thinking_budget cannot be combined with reasoning_effort")
         if budget is not None and (not isinstance(budget, int) or budget < 1):
             raise Refused("thinking_budget: must be a positive integer")
+        if self.family != "qwen3.8":
+            self.waste(body, ("reasoning_effort",), "unknown for this model")
+            level = None
         if level is not None:
-            if self.family != "qwen3.8":
-                raise Refused("reasoning_effort: unknown for this model")
             level = choose(level, ("low", "medium", "high", "xhigh"), "reasoning_effort")
         on = body.get("enable_thinking", self.family not in ("qwen-plus", "qwen3-instruct"))
         if self.family == "qwen3-instruct" or (not on and self.family != "qwen3-thinking"):
@@ -152,7 +153,7 @@ class DashScope(Provider):
                 raise Refused("enable_thinking must be false for calls that are not streamed")
 
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
-        self.refuse_reasoning(messages)
+        self.waste_reasoning(messages)
 
 
 class MiniMax(Provider):
@@ -171,7 +172,7 @@ class MiniMax(Provider):
         return Mind("none" if off else "high")
 
     def check(self, body: Body, mind: Mind) -> None:
-        refuse(body, ("max_tokens",), "deprecated: use max_completion_tokens")
+        self.waste(body, ("max_tokens",), "deprecated: use max_completion_tokens")
         if body.get("temperature", 1) <= 0:
             raise Refused("temperature: must be above 0")
 
@@ -197,9 +198,9 @@ class Step(Provider):
         self.text_field = "reasoning" if host == "stepfun" else "reasoning_content"
 
     def mind(self, body: Body) -> Mind:
-        refuse(body, ("thinking", "enable_thinking"), "Step always thinks")
+        self.waste(body, ("thinking", "enable_thinking"), "Step always thinks")
         if self.family == "step-3.5":
-            refuse(body, ("reasoning_effort",), "unknown for this model")
+            self.waste(body, ("reasoning_effort",), "unknown for this model")
             return Mind("high")
         return Mind(choose(body.get("reasoning_effort", "medium"), ("low", "medium", "high"), "reasoning_effort"))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.conformance.standins.base import Body, Message, Mind, Provider, Refused, choose, in_loop, refuse
+from tests.conformance.standins.base import Body, Message, Mind, Provider, Refused, choose, in_loop
 
 LOW_HIGH_MAX = ("low", "high", "max")
 
@@ -17,6 +17,7 @@ class Template:
 
     Attributes:
         switch: the variable that it reads, "" if none; `switched_on` is what it takes for granted.
+        either: whether vLLM's own encoder takes either name of the switch for it.
         levels: the efforts that it knows, and what each comes to; empty if none.
         effort_on_top: whether the effort is the request's own field and not the template's variable.
         tag: set where reasoning stays inside the content; `opener` says whether with its opening tag.
@@ -27,6 +28,7 @@ class Template:
 
     switch: str = ""
     switched_on: bool = True
+    either: bool = False
     levels: Mapping[str, str] = ()  # type: ignore[assignment]
     default: str = "high"
     effort_on_top: bool = False
@@ -42,8 +44,9 @@ def _levels(*levels: str, **taken_as: str) -> Mapping[str, str]:
 
 TEMPLATES: Mapping[str, Template] = {
     "deepseek-v3.1": Template("thinking", switched_on=False, tools_while_thinking=False, history="drop"),
-    "deepseek-v3.2": Template("thinking", switched_on=False),
-    "deepseek-v4": Template("thinking", switched_on=False, levels=_levels(*LOW_HIGH_MAX)),
+    "deepseek-v3.2": Template("thinking", switched_on=False, either=True),
+    "deepseek-v4": Template("thinking", either=True,
+                            levels=_levels(*LOW_HIGH_MAX, minimal="low", medium="low", xhigh="high")),
     "deepseek-r1": Template(tag="think", opener=False, history="drop"),
     "kimi-k2-thinking": Template(tag="think", opener=False),
     "kimi-k2.5": Template("thinking"),
@@ -61,12 +64,13 @@ TEMPLATES: Mapping[str, Template] = {
     "minimax-m3": Template("thinking_mode", tag="mm:think"),
     "step-3.5": Template(tag="think", opener=False),
     "granite": Template("thinking", switched_on=False, history="any"),
-    "gemma-4": Template("thinking", switched_on=False, history="any"),
+    "gemma-4": Template("enable_thinking", switched_on=False, history="any"),
 }  # fmt: skip
 """Families that think; all others have a template that never does.
 
 Sources: https://docs.vllm.ai/en/latest/features/reasoning_outputs/,
-https://docs.sglang.io/docs/advanced_features/separate_reasoning, and the models' own templates.
+https://docs.sglang.io/docs/advanced_features/separate_reasoning, vLLM 0.32.0's ``tokenizers/deepseek_v32.py``,
+``tokenizers/deepseek_v4.py`` and ``parser/``, and the models' own templates.
 """
 
 
@@ -86,7 +90,7 @@ class Engine(Provider):
         template = self._template
         if template is None:
             return Mind("none")
-        variables = body.get("chat_template_kwargs") or {}
+        variables = self._variables(body)
         if not self._is_on(template, variables):
             return Mind("none")
         if not template.levels:
@@ -95,8 +99,27 @@ class Engine(Provider):
         level = choose(said.get("reasoning_effort", template.default), template.levels, "reasoning_effort")
         return Mind(template.levels[level])
 
+    def _variables(self, body: Body) -> Mapping[str, Any]:
+        """Give what reaches the template: the request's own effort does too, and "none" means off.
+
+        vLLM: ``ChatCompletionRequest.build_chat_params``, read in 0.32.0 and seen at work by `real_vllm`; SGLang is
+        taken to do the same.
+        """
+        variables = dict(body.get("chat_template_kwargs") or {})
+        effort = body.get("reasoning_effort")
+        template = self._template
+        if effort is None or template is None or template.effort_on_top:
+            return variables
+        if template.switch == "enable_thinking" or (template.either and self.host == "vllm"):
+            variables.setdefault("enable_thinking", effort != "none")
+        elif template.switch and self.host == "sglang" and effort == "none":
+            variables.setdefault(template.switch, False)
+        if effort != "none" and effort in template.levels:
+            variables.setdefault("reasoning_effort", effort)
+        return variables
+
     def check(self, body: Body, mind: Mind) -> None:
-        refuse(body, ("thinking", "enable_thinking"), "extra inputs are not permitted: use chat_template_kwargs")
+        self.waste(body, ("thinking", "enable_thinking"), "is not read: use chat_template_kwargs")
         template = self._template
         if template is not None and mind.thinks and body.get("tools") and not template.tools_while_thinking:
             raise Refused("tools: this template calls none while thinking")
@@ -104,7 +127,7 @@ class Engine(Provider):
     def check_history(self, messages: Sequence[Message], mind: Mind) -> None:
         template = self._template
         if template is None or template.history == "drop":
-            self.refuse_reasoning(messages)
+            self.waste_reasoning(messages)
         elif template.history == "keep" and mind.thinks:
             for position in in_loop(messages):
                 held = messages[position].get("reasoning") or messages[position].get("reasoning_content")
@@ -120,5 +143,7 @@ class Engine(Provider):
             said = {variables[name] for name in ("thinking", "enable_thinking") if name in variables}
             if len(said) > 1:
                 raise Refused("chat_template_kwargs: thinking and enable_thinking contradict each other")
+            if said and template.either and self.host == "vllm":
+                return True in said
             return bool(variables.get(template.switch, template.switched_on))
         return variables.get(template.switch, "enabled") != "disabled"

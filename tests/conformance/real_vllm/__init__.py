@@ -1,0 +1,1 @@
+"""The gateway before a real vLLM: opt-in, by ``make conformance-vllm``."""
