@@ -40,6 +40,7 @@ async def chat_completions(request: Request) -> Response:
 async def serve_chat(call: Call) -> Reply | StreamReply:
     """Parse, decide, forward."""
     chat = parse(call.body, ChatRequest)
+    call.wants_stream = bool(chat.typed.stream)
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
     history = await recall_history(call, chat, decision)
     return await forward_chat(call, decision, chat, partial(_errand, history=history, vault=call.rooms.vault))

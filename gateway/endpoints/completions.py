@@ -28,6 +28,7 @@ async def serve_completion(call: Call) -> Reply | StreamReply:
     """Parse, decide, forward."""
     completion = parse(call.body, CompletionRequest)
     request = completion.typed
+    call.wants_stream = bool(request.stream)
     choices = read_choices(call.headers, {})
     asked = RouteRequest(
         model=request.model,
