@@ -169,6 +169,9 @@ class Queue:
         """Let in as many as there is room for. To be called whenever there may be more room."""
         while self._waiting:
             waiter = self._next()
+            if waiter.future.done():  # it is leaving, and has not come to say so yet
+                self._forget(waiter)
+                continue
             try:
                 got = waiter.take()
             except Exception as error:  # noqa: BLE001 - told to the waiter, whose it is

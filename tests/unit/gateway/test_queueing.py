@@ -143,6 +143,18 @@ async def test_what_a_leaving_client_was_just_given_goes_to_the_next(queue):
     assert places.free == 0
 
 
+async def test_a_place_is_not_given_to_one_who_is_already_leaving(queue):
+    places = Places(queue, 0)
+    leaving, staying = await waiting(queue, places, "a"), await waiting(queue, places, "b")
+    leaving.cancel()
+    places.free = 1
+    queue.wake()  # before the one who leaves has woken up
+    assert (await asyncio.wait_for(staying, 1)).key == "b"
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert places.free == 0
+
+
 async def test_a_leaving_client_frees_its_place_in_line(queue, events):
     places = Places(queue, 0)
     task = await waiting(queue, places, "a")
