@@ -110,7 +110,7 @@ class Course(Generic[G]):
         gates: Mapping[Tier, Gate] | None = None,
     ) -> None:
         self._attempts = attempts
-        self._settings = attempts.settings
+        self.settings = attempts.settings
         self._targets = list(targets)
         self._backends = backends
         self._asking = asking
@@ -119,7 +119,7 @@ class Course(Generic[G]):
         self._entered: tuple[Tier, Slot] | None = None
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
-        self.ends_at = self._started - record.since_start() + self._settings.deadline_s
+        self.ends_at = self._started - record.since_start() + self.settings.deadline_s
         self._tried: set[Replica] = set()
         self._banned: set[Replica] = set()
         self._asked: set[str] = set()
@@ -149,6 +149,15 @@ class Course(Generic[G]):
             self._leave()
         raise self._failure or UpstreamTimeout("The request's deadline has passed.", backend="")
 
+    def go_on(self, broken: Step, error: UpstreamError, can: Callable[[Target], bool]) -> None:
+        """Note that an answer broke off after it had begun; from now on only those are asked who can go on with it."""
+        self._note_call(broken, error)
+        self._targets = [target for target in self._targets if can(target)]
+        for target in self._targets or [broken.target]:
+            result = "asked" if self._targets else "nobody"
+            self._attempts.on_event(AttemptEvent("continue", target.backend, result))
+            break
+
     def _note_success(self, step: Step) -> None:
         self._record.attempts.append(Attempt(step.target.backend, None, replica=step.lease.replica.name))
         if self._entered is not None:
@@ -174,7 +183,7 @@ class Course(Generic[G]):
 
     async def _next_step(self) -> Step | None:
         """Find whom to ask next, after a pause if need be; None if there is nobody, or no more time."""
-        while self._targets and self._calls < self._settings.most and self._loop.time() < self.ends_at:
+        while self._targets and self._calls < self.settings.most and self._loop.time() < self.ends_at:
             for target in self._targets:
                 if (lease := await self._lease(target)) is not None:
                     self._calls += 1
@@ -225,9 +234,7 @@ class Course(Generic[G]):
             UpstreamError: the same, where nobody else would do better.
         """
         target, replica = step.target, step.lease.replica
-        self._record.attempts.append(Attempt(target.backend, error.code, replica=replica.name))
-        self._failure = error
-        self._tried.add(replica)
+        self._note_call(step, error)
         if not error.retryable:
             raise error
         if isinstance(error, UpstreamMisconfigured):
@@ -236,11 +243,17 @@ class Course(Generic[G]):
             refused = self._backends(target.backend)
             self._targets = [one for one in self._targets if _may_take(self._backends(one.backend), refused, error)]
 
+    def _note_call(self, step: Step, error: UpstreamError) -> None:
+        replica = step.lease.replica
+        self._record.attempts.append(Attempt(step.target.backend, error.code, replica=replica.name))
+        self._failure = error
+        self._tried.add(replica)
+
     async def _pause(self) -> bool:
         """Wait before everybody is asked again; False if that is not worth it, or would take too long."""
         if not self._targets or (self._round > 1 and not self._tried - self._banned and not self._coolest()):
             return False
-        settings = self._settings
+        settings = self.settings
         drawn = random.uniform(0, min(settings.backoff_s * 2 ** (self._round - 1), settings.most_backoff_s))
         pause = max(drawn if self._calls else 0.0, self._coolest())
         if self._paused_s + pause > settings.patience_s or self._loop.time() + pause >= self.ends_at:

@@ -37,6 +37,8 @@ class Errand:
         usage_asked: whether the client wants the usage in its stream.
         choices: how many answers it wants; 0 where answers have no reasoning to normalise.
         inspect: reads a whole answer before it is kept or sent, and gives what is.
+        resume: writes the request to go on with an answer that broke off after some text (and about so many tokens),
+            for one backend; None where that backend, or any at all, cannot.
     """
 
     path: str
@@ -46,3 +48,4 @@ class Errand:
     usage_asked: bool = False
     choices: int = 0
     inspect: Callable[[bytes], bytes] | None = None
+    resume: Callable[[Backend, Target, str, int], Outgoing | None] | None = None

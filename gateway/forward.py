@@ -7,12 +7,13 @@ it nobody else is asked, so that no token is ever sent twice.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import msgspec
 
-from gateway.accounting import Attempt, Record
+from gateway.accounting import Attempt, Record, Spending
 from gateway.attempts import Course, Step
 from gateway.cache.answer import Answer as KeptAnswer
 from gateway.cache.exact import Plan
@@ -20,11 +21,12 @@ from gateway.cache.key import NotCanonical, cache_key
 from gateway.cache.replay import paced
 from gateway.cache.replay import replay as replay_kept
 from gateway.calling import Given, call_once
+from gateway.continuing import going_on
 from gateway.errand import Errand, Outgoing
 from gateway.errors import UpstreamBusy, UpstreamError
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.queueing import Visitor
-from gateway.upstream.pool import Asking, Pool
+from gateway.upstream.pool import Asking, Backend, Pool
 from gateway.vault import Listener
 from router.types import Decision, Effort, Reason, Target
 
@@ -64,7 +66,10 @@ async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | Str
     except UpstreamError as error:
         error.headers |= decision_headers(decision, call.record)
         raise
-    return _take(call, decision, given, keeping)
+    reply = _take(call, decision, given, keeping)
+    if isinstance(reply, StreamReply) and errand.resume is not None and course.settings.continue_streams:
+        return await _Continuation(call, errand, errand.resume, course, given, reply).begin()
+    return reply
 
 
 def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
@@ -174,6 +179,50 @@ def _take(call: Call, decision: Decision, given: Given, keeping: _Keeping | None
         reply.after = _keep_reasoning(call, outgoing.listener, reply.after)
     reply.headers = decision_headers(decision, record) | _passed_on(given.headers)
     return reply
+
+
+@dataclass(slots=True)
+class _Continuation:
+    """A stream that somebody else may go on with, should it break off."""
+
+    call: Call
+    errand: Errand
+    resume: Callable[[Backend, Target, str, int], Outgoing | None]
+    course: Course[Given]
+    given: Given
+    reply: StreamReply
+    is_broken: bool = False
+
+    async def begin(self) -> StreamReply:
+        """Give the stream; it is begun here, so that closing it closes what is behind it."""
+        pieces = going_on(self.reply, self._go_on)
+        return StreamReply(await anext(pieces), pieces, self.reply.headers, self._after)
+
+    async def _go_on(self, error: UpstreamError, text: str, tokens: int) -> Given | None:
+        """Find somebody to go on from a text; None if nobody does."""
+        record, course, broken = self.call.record, self.course, self.given
+        self.is_broken = True
+
+        def prepare(backend: Backend, target: Target) -> Outgoing | None:
+            return self.resume(backend, target, text, tokens)
+
+        backends = self.call.rooms.backends
+        course.go_on(broken.step, error, lambda one: prepare(backends[one.backend], one) is not None)
+        errand = replace(self.errand, prepare=cast("Callable[[Backend, Target], Outgoing]", prepare))
+        try:
+            self.given = await course.run(partial(call_once, self.call, errand, record_stream=False))
+        except UpstreamError:
+            record.target = broken.step.target
+            return None
+        if broken.tally.usage is not None:
+            record.besides.append(Spending(broken.step.target.backend, broken.tally.usage))
+        self.given.tally.adopt(record)
+        return self.given
+
+    async def _after(self) -> None:
+        """Keep what was to be kept of the answer, unless several have written it."""
+        if not self.is_broken and self.reply.after is not None:
+            await self.reply.after()
 
 
 async def _keep_answer(call: Call, given: Given, keeping: _Keeping) -> None:

@@ -37,7 +37,9 @@ class Tally:
         """Count the call in the request's record, now and when it ends: its answer is the one that is given."""
         self._record = record
         record.upstream_s += self.upstream_s
-        record.first_token_s, record.usage = self.first_token_s, self.usage
+        record.usage, record.is_partial = self.usage, self.is_partial
+        if record.first_token_s is None:
+            record.first_token_s = self.first_token_s
 
     def waited(self, seconds: float) -> None:
         """Note time spent waiting for the backend."""

@@ -16,6 +16,7 @@ from gateway.upstream.base import Upstream
 from gateway.upstream.breaker import Breaker
 from gateway.upstream.choosing import Choosing
 from gateway.upstream.dialects import Dialects
+from gateway.upstream.dialects.written import WrittenContinuation
 from gateway.upstream.health import watch_health
 from gateway.upstream.http import Connections, HttpUpstream
 from gateway.upstream.local import EmbeddedUpstream
@@ -43,13 +44,25 @@ async def opened_backend(
         replicas = await _open_replicas(name, settings, connections, closing)
         first = settings.addresses()[0] if settings.addresses() else None
         family = settings.family or dialects.guess_family(settings.model)
-        dialect = dialects.find(family, settings.host or (dialects.guess_host(str(first.url)) if first else None))
+        host = settings.host or (dialects.guess_host(str(first.url)) if first else None)
+        dialect = dialects.find(family, host)
         balance = settings.balance
         queue = Queue(f"backend:{name}", admission.queue, admission.wait_s, on_queue)
         pool = Pool(name, replicas, Choosing(balance.by, balance.overload), queue)
         if settings.health is not None:
             await closing.enter_async_context(_watching(settings, pool, connections))
-        yield Backend(name, settings, pool, dialect, ReasoningOptions.of_dialect(dialect))
+        yield Backend(
+            name, settings, pool, dialect, ReasoningOptions.of_dialect(dialect), _continuation(settings, dialects, host)
+        )
+
+
+def _continuation(settings: BackendSettings, dialects: Dialects, host: str | None) -> WrittenContinuation | None:
+    """Say how the backend goes on with an answer: as its host does, if it is spoken to directly and the URL fits."""
+    if settings.transport != "http" or host is None or host not in dialects.hosts:
+        return None
+    continuation = dialects.hosts[host].continuation
+    fits = continuation is not None and all(continuation.url in str(one.url) for one in settings.addresses())
+    return continuation if fits else None
 
 
 async def _open_replicas(

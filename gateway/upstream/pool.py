@@ -14,6 +14,7 @@ from gateway.reasoning import ReasoningOptions
 from gateway.settings import BackendSettings
 from gateway.upstream.choosing import Choosing, choose, untried, usable
 from gateway.upstream.dialects import Dialect, Thinking, compile_thinking
+from gateway.upstream.dialects.written import WrittenContinuation
 from gateway.upstream.replica import Condition, Lease, Replica
 from gateway.wire.body import Parsed
 from gateway.wire.chat import ChatRequest
@@ -162,6 +163,8 @@ class Backend:
     pool: Pool
     dialect: Dialect
     reasoning: ReasoningOptions
+    continuation: WrittenContinuation | None = None
+    """How it is told to go on with an answer that broke off; None if it cannot be."""
 
     def compile_thinking(
         self, effort: Effort | None, chat: Parsed[ChatRequest], changed: Mapping[str, Any]
