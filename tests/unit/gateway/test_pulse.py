@@ -28,7 +28,8 @@ def test_who_is_turned_away(late, turned_away):
 
 async def test_a_loop_that_is_kept_from_turning_is_noticed():
     async with beating() as pulse:
-        for _ in range(3 * BEATS):  # a beat takes two turns of the loop
+        deadline = time.monotonic() + 5
+        while pulse.lag_s < 0.05:
+            assert time.monotonic() < deadline, "nobody noticed"
             await asyncio.sleep(0)
             time.sleep(0.15)  # noqa: ASYNC251 - this is what is to be noticed
-        assert pulse.lag_s > 0.05
