@@ -173,6 +173,9 @@ class Builder:
                 *self._open_decision_log(settings.decision_log),
             ),
         )
+        for name, old in previous.backends.items() if previous else ():
+            if backends.get(name) is not old:
+                old.pool.retire()
         return Rooms(
             settings=settings,
             keyring=Keyring(settings.keys),

@@ -188,7 +188,9 @@ class Exchange(Response):
 
     async def _serve(self, caller: Caller, body: bytes, send: Send) -> Served | None:
         call = Call(self._rooms, self._request.headers, caller, self._record, body)
-        alive = KeepAlive(self._rooms.settings.server.keep_alive_s, lambda: self._show_life(call, send))
+        # A request that does not even have the word wants no stream, and needs no timer.
+        every_s = self._rooms.settings.server.keep_alive_s if b'"stream"' in body else None
+        alive = KeepAlive(every_s, lambda: self._show_life(call, send))
         try:
             reply = await self._handler(call)
             self._note_overhead()

@@ -53,7 +53,7 @@ async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | Str
     keeping = _plan_keeping(call, decision, errand)
     if keeping is not None and (kept := await keeping.find(call, decision, errand)):
         return kept
-    course = Course[Given](
+    course: Course[Given] = Course(
         call.rooms.attempts,
         decision.targets,
         call.rooms.backends.__getitem__,

@@ -97,7 +97,7 @@ def _upstream(name: str, settings: BackendSettings, connections: Connections) ->
 async def _watching(settings: BackendSettings, pool: Pool, connections: Connections) -> AsyncIterator[None]:
     """Own the tasks that ask the replicas if they are well."""
     health = settings.health
-    tasks = [
+    tasks = pool.watchers = [
         asyncio.create_task(
             watch_health(pool.backend, replica, URL(str(address.url)), health, connections.pooled, pool.queue.wake)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Collection, Mapping
@@ -58,6 +59,8 @@ class Pool:
         self.backend = backend
         self.replicas = replicas
         self.queue = queue
+        self.watchers: list[asyncio.Task[None]] = []
+        """Ask the replicas if they are well; whoever opened the pool owns them."""
         self.is_bounded = any(replica.limit is not None for replica in replicas)
         self._choosing = choosing
 
@@ -120,6 +123,11 @@ class Pool:
         self.queue.wake()
         return bool(chosen)
 
+    def retire(self) -> None:
+        """Stop asking if the replicas are well: a reload has replaced them, and only calls under way still need them."""
+        for watcher in self.watchers:
+            watcher.cancel()
+
     def take_over(self, old: Pool) -> None:
         """Keep what the operator said of replicas that were there before a reload."""
         drained = {replica.name for replica in old.replicas if replica.draining}
@@ -129,6 +137,8 @@ class Pool:
     def _take(self, asking: Asking) -> Lease | None:
         """Take a free replica; None if all are full."""
         replicas, now = self.replicas, time.monotonic()
+        if len(replicas) == 1 and not asking.tried and replicas[0].condition(now) == "serving":
+            return None if replicas[0].is_full() else self._lease(replicas[0], asking)
         candidates = usable(replicas, now, despite_failures=asking.despite_failures)
         if not candidates:
             raise self._unavailable(now)
@@ -136,8 +146,9 @@ class Pool:
         if not fresh:
             raise AllTried
         replica = choose(fresh, self._choosing, asking.affinity)
-        if replica is None:
-            return None
+        return None if replica is None else self._lease(replica, asking)
+
+    def _lease(self, replica: Replica, asking: Asking) -> Lease:
         if not self.is_bounded:
             return Lease(replica, asking.tokens)
         key = asking.visitor.key
