@@ -124,7 +124,7 @@ class Pool:
         return bool(chosen)
 
     def retire(self) -> None:
-        """Stop asking if the replicas are well: a reload has replaced them, and only calls under way still need them."""
+        """Stop asking if the replicas are well: a reload has replaced them, and only calls under way are left there."""
         for watcher in self.watchers:
             watcher.cancel()
 
