@@ -68,7 +68,9 @@ async def call_once(call: Call, errand: Errand, step: Step, *, record_stream: bo
             tally = Tally()
             answer = await _timed(tally, lease.open(errand.path, outgoing.body))
             if errand.stream:
-                given = await _begin_stream(call, errand, step, backend, answer, outgoing, tally, record_stream)
+                given = await _begin_stream(
+                    call, errand, step, backend, answer, outgoing, tally, patience, record_stream=record_stream
+                )
             else:
                 patience.reschedule(_ends_at(backend.settings.timeouts, step))
                 body = await _read_whole(backend, errand, answer, outgoing.listener, tally)
@@ -133,6 +135,8 @@ async def _begin_stream(
     answer: Answer,
     outgoing: Outgoing,
     tally: Tally,
+    patience: asyncio.Timeout,
+    *,
     record_stream: bool,
 ) -> Given:
     """Wait for the first useful piece: until it is here, another backend may still be asked."""
@@ -142,13 +146,21 @@ async def _begin_stream(
     relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
     recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if record_stream else None
     timeouts = backend.settings.timeouts
+    ends_at = _ends_at(timeouts, step)
+    watch = Watch(backend.name, relay, answer, timeouts, ends_at)
+
+    def go_on_watched() -> None:
+        patience.reschedule(ends_at)
+        watch.start()
+
     stream = Stream(
         relay=relay,
         answer=answer,
         lease=step.lease,
         tally=tally,
-        watch=Watch(backend.name, relay, answer, timeouts, _ends_at(timeouts, step)),
+        watch=watch,
         started=call.record.started,
+        on_output=go_on_watched,
         rewriter=rewriter,
         recorder=recorder,
         prompt_tokens=request.needs.prompt_tokens if request is not None else 0,
@@ -161,8 +173,6 @@ async def _begin_stream(
         await pieces.aclose()
         await answer.close()
         raise
-    if not relay.done:
-        stream.watch.start()
     return Given(step, StreamReply(first, pieces), answer.headers, outgoing, tally, recorder, relay)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -112,6 +112,7 @@ class Stream:
     """One backend's answer, being relayed.
 
     Attributes:
+        on_output: called at the first output, which the client may not get to see yet.
         prompt_tokens: of the request, estimated, for an answer that breaks off before the backend has counted.
     """
 
@@ -121,6 +122,7 @@ class Stream:
     tally: Tally
     watch: Watch
     started: float
+    on_output: Callable[[], None] = lambda: None
     rewriter: FrameRewriter | None = None
     recorder: Recorder | None = None
     prompt_tokens: int = 0
@@ -140,6 +142,7 @@ class Stream:
                     piece = relay.feed(chunk)
                     if tally.first_token_s is None and relay.output_seen:
                         tally.first_token_s = clock() - self.started
+                        self.on_output()
                     if piece:
                         yield piece
                     waiting = clock()

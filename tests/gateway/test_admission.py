@@ -158,3 +158,15 @@ def test_a_reload_keeps_count_of_who_is_within(serve, standin):
         second = crowd.submit(ask, gateway)
         assert {first.result().status_code, second.result().status_code} == {200}
         assert float(second.result().headers["x-thalamus-queued"]) > 0.2
+
+
+def test_a_late_event_loop_turns_requests_away_at_once(serve, standin):
+    """The bound is so low here that every beat is late."""
+    gateway = serve(settings_for(standin, admission={"most_lag_s": 1e-9}))
+    deadline = time.monotonic() + 5
+    while (answer := ask(gateway)).status_code == 200:
+        assert time.monotonic() < deadline
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "overloaded")
+    assert int(answer.headers["retry-after"]) >= 1
+    with gateway.client() as client:
+        assert "thalamus_shed_requests_total 1.0" in client.get("/metrics").text

@@ -51,12 +51,14 @@ def stream(answer: Answer, *, idle: float = 0.2, total: float = 60.0) -> Stream:
     relay, written = Relay("b", usage_asked=False), BreakerSettings()
     timeouts = TimeoutSettings(idle=idle, total=total)
     ends_at = asyncio.get_running_loop().time() + total
+    watch = Watch("b", relay, answer, timeouts, ends_at)
     return Stream(
         relay=relay,
         answer=answer,
         lease=Lease(Replica("r", None, written, Breaker(written))),
         tally=Tally(),
-        watch=Watch("b", relay, answer, timeouts, ends_at),
+        watch=watch,
+        on_output=watch.start,
         started=time.perf_counter(),
         prompt_tokens=7,
     )
@@ -65,7 +67,6 @@ def stream(answer: Answer, *, idle: float = 0.2, total: float = 60.0) -> Stream:
 async def read(one: Stream) -> bytes:
     pieces = one.pieces()
     first = await hold_until_useful(pieces, one.relay)
-    one.watch.start()
     return b"".join([first, *[piece async for piece in pieces]])
 
 
@@ -110,7 +111,6 @@ async def test_a_slow_client_is_not_the_backends_silence():
     one = stream(Answer((0, HELLO), (0, HELLO), (0, STOP), (0, DONE)))
     pieces = one.pieces()
     await hold_until_useful(pieces, one.relay)
-    one.watch.start()
     await asyncio.sleep(0.5)
     assert b"Hello" in b"".join([piece async for piece in pieces])
 
