@@ -159,7 +159,8 @@ async def killed_deep(world: World) -> Result:
     return Result(
         f"the only deep backend is killed (SIGKILL) under {world.scale.rate:g} requests/s, a mini being there",
         "0 failed, the decision says why",
-        f"{len(seen.failures)} of {seen.sent} failed; {told} answers said `fallback`, all after the kill",
+        f"{len(seen.failures)} of {seen.sent} failed; {seen.told['sage', 'client']} answers came from it, "
+        f"{told} from the mini, saying `fallback`",
         tuple(faults),
     )
 

@@ -17,7 +17,7 @@ SURFACES = {
 }
 SILENCE_S = 0.6
 """After so much silence the client of these tests gives up: 30 s in real life, of which the rest is scaled down."""
-THINKING = {"thinking": "always", "thinking_style": "silent", "thinking_ms": 3000}
+THINKING = {"thinking": "always", "thinking_style": "silent", "thinking_ms": 1500}
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +43,16 @@ def test_silent_thinking_before_the_first_event_is_survived(lively, standin, sur
     assert answer.headers["x-thalamus-backend"] == "sage"
     assert answer.text.startswith(": keep-alive\n\n")
     assert "Hello" in answer.text
-    assert answer.text.count(": keep-alive") >= 5
+    assert answer.text.count(": keep-alive") >= 3
     assert lively.records(1)[-1]["outcome"] == "done"
 
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_silence_between_events_is_survived(lively, standin, surface):
-    standin.behave(tokens=3, token_ms=1200)
+    standin.behave(tokens=2, token_ms=1000)
     answer = ask(lively, surface)
     sign = "event: ping" if surface == "messages" else ": keep-alive"
-    assert answer.text.count(sign) >= 5
+    assert answer.text.count(sign) >= 3
     assert answer.text.rstrip().endswith(
         {"chat": "data: [DONE]", "messages": '{"type":"message_stop"}'}.get(surface, "}")
     )
