@@ -26,6 +26,8 @@ class Seen:
     """(backend, reason) of the answers."""
     seconds: list[float] = field(default_factory=list)
     """Of those that were answered 200."""
+    longest_queued_s: float = 0.0
+    """By the gateway's clock, of those that were answered 200."""
     without_retry_after: int = 0
     """Answers with 429 that do not say when to come back."""
 
@@ -76,6 +78,7 @@ async def _ask(session: aiohttp.ClientSession, model: str, number: int, seen: Se
         seen.without_retry_after += answer.status == 429 and "retry-after" not in answer.headers
         seen.failures.append(f"{number}: {answer.status} {raw[:200]!r} {answer.headers.get('x-thalamus-attempts')}")
         return
+    seen.longest_queued_s = max(seen.longest_queued_s, float(answer.headers.get("x-thalamus-queued", 0)))
     seen.seconds.append(time.perf_counter() - started)
     seen.told[answer.headers["x-thalamus-backend"], answer.headers["x-thalamus-reason"]] += 1
     said = text_of(raw, stream=body["stream"])

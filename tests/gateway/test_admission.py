@@ -63,7 +63,7 @@ def test_one_keys_flood_does_not_hold_up_another(serve, standin, where):
         for future in (*flood, *modest):
             future.result()
     last = max(place for place, (key, _) in enumerate(ended) if key == "modest")
-    assert last < 12, "they were served in between, not after the flood"
+    assert last < 18, "they were served in between; first come, first served would have put the last of them 23rd"
     assert max(waited for key, waited in ended if key == "flood") > max(w for key, w in ended if key == "modest")
     with gateway.client() as client:
         metrics = client.get("/metrics").text
