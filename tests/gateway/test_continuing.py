@@ -92,6 +92,7 @@ def test_the_rest_comes_from_another_backend_and_no_word_comes_twice(world, surf
 
 def test_the_stream_stays_one_stream_and_says_that_it_was_continued(world):
     gateway, _, _ = world
+    before = len(gateway.events())
     answer = ask(gateway)
     assert ": x-thalamus-continued: second\n" in answer.text
     chunks = events(answer.text)
@@ -99,7 +100,7 @@ def test_the_stream_stays_one_stream_and_says_that_it_was_continued(world):
     assert len({chunk["model"] for chunk in chunks}) == 1
     assert sum("role" in choice["delta"] for chunk in chunks for choice in chunk["choices"]) == 1
     assert answer.text.rstrip().endswith("data: [DONE]")
-    record = gateway.records(1)[-1]
+    record = gateway.records(before + 1)[-1]
     assert (record["outcome"], record["backend"]) == ("done", "second")
     assert record["attempts"] == ["first:ok", "first:upstream_failed", "second:ok"]
 
@@ -121,10 +122,11 @@ def test_what_cannot_be_gone_on_with_ends_in_an_error_event(world, changes):
     if "response_format" in changes:
         one.behave(answer=None)
         changes = {**changes, "messages": [{"role": "user", "content": "Count in JSON " * 20}]}
+    before = len(gateway.events())
     answer = ask(gateway, **changes)
     assert events(answer.text)[-1]["error"]["code"] == "upstream_failed"
     assert not two.requests()
-    record = gateway.records(1)[-1]
+    record = gateway.records(before + 1)[-1]
     assert (record["outcome"], record["error"]) == ("failed", "upstream_failed")
     assert record["partial"] is True
     assert record["tokens_out"] > 0
