@@ -10,7 +10,7 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench bench-litellm lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos bench-litellm lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ conformance-vllm: dev  ## try the gateway before a real vLLM on the CPU (4 GB un
 
 bench: dev  ## measure the gateway against the bare upstream
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+chaos: dev  ## do harm for ten minutes, and write docs/reliability.md
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm

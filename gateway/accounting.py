@@ -29,6 +29,8 @@ class Attempt:
     backend: str
     error: str | None
     check: str | None = None
+    replica: str = ""
+    """Which of the backend's servers was called; "" where none was."""
 
     @property
     def result(self) -> str:
@@ -66,6 +68,8 @@ class Record:
     """Effort asked and applied, as the header says it."""
     usage: Usage | None = None
     """Tokens of the call whose answer was given."""
+    is_partial: bool = False
+    """Whether that answer broke off, or its client left; its tokens may be an estimate then."""
     besides: list[Spending] = field(default_factory=list)
     """Further calls that were paid for."""
     own_cost: float | None = None
@@ -80,10 +84,22 @@ class Record:
     decision_s: float = 0.0
     upstream_s: float = 0.0
     """Seconds spent waiting for backends: their share of the total."""
+    queued_s: float = 0.0
+    """Seconds spent waiting in line, and in pauses between two tries."""
+    queue_place: Callable[[], int] | None = None
+    """Looks up the place in the line while the request waits in one."""
+    _waits_since: float = 0.0
     gateway_s: float = 0.0
-    """Seconds until the answer's first byte that were not spent waiting for backends."""
+    """Seconds until the answer's first byte that were spent neither waiting for backends nor in line."""
     first_token_s: float | None = None
     total_s: float = 0.0
+
+    def note_waiting(self, place: Callable[[], int] | None) -> None:
+        """Note that the request waits in line, and how to look up its place; None that it does so no longer."""
+        now = time.perf_counter()
+        if place is None:
+            self.queued_s += now - self._waits_since
+        self._waits_since, self.queue_place = now, place
 
     def since_start(self) -> float:
         """Seconds since the request came in."""

@@ -23,20 +23,22 @@ from classifiers.cascade import Batcher, BundleCascade, open_model
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import DifficultyModel
 from gateway.accounting import Accounts, Writer
+from gateway.admission import Admission, Gate
+from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.cache.opening import Opened, open_store
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
-from gateway.endpoints import chat, completions, embeddings, health, messages, models, responses, route
+from gateway.endpoints import admin, chat, completions, embeddings, health, messages, models, responses, route
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
 from gateway.limits import Limits
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
-from gateway.reasoning import ReasoningOptions
+from gateway.pulse import Pulse, beating
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
@@ -46,10 +48,9 @@ from gateway.surfaces.responses.background import Background, running_background
 from gateway.surfaces.responses.keeping import TENANT_BYTES, ResponseStore
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.sealing import Seal
-from gateway.upstream.base import Upstream
 from gateway.upstream.dialects import DialectError, Dialects, load_dialects
-from gateway.upstream.http import Connections, HttpUpstream, open_connections
-from gateway.upstream.local import EmbeddedUpstream
+from gateway.upstream.http import Connections, open_connections
+from gateway.upstream.opening import opened_backend
 from gateway.upstream.pool import Backend
 from gateway.vault import Vault
 from gateway.wire.openapi import add_components
@@ -58,7 +59,7 @@ from router.guard import FellBack, GuardedModel, GuardEvent
 from router.intent import load_phrases
 from router.policy import Policy, TierTarget
 from router.routes import Cascade, NamedRoute, compile_rule
-from router.types import Abilities, AnswerCheck, Candidate
+from router.types import Abilities, AnswerCheck, Candidate, Tier
 
 STATE_BYTES = 32 * 1024 * 1024
 """Room for conversations and counters in the process, when there is no Redis."""
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health):
+    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health, admin):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -125,8 +126,16 @@ class HotPath:
 class Builder:
     """Builds rooms from configurations, one after the other, and closes at the end all that they opened."""
 
-    def __init__(self, connections: Connections, background: Background, closing: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        background: Background,
+        closing: AsyncExitStack,
+        pulse: Pulse | None = None,
+    ) -> None:
         self._connections = connections
+        self._pulse = pulse or Pulse()
+        self._gates: dict[Tier, Gate] = {}
         self._background = background
         self._closing = closing
         self._metrics = Metrics()
@@ -138,6 +147,7 @@ class Builder:
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._failing_models: set[str] = set()
         self._batcher: Batcher | None = None
+        self._attempts: Attempts | None = None
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
         """Build what a configuration describes; backends that did not change are taken over, calls and all.
@@ -149,13 +159,7 @@ class Builder:
             dialects = load_dialects(settings.dialects)
         except DialectError as error:
             raise SettingsError(str(error)) from None
-        backends: dict[str, Backend] = {}
-        for name, backend_settings in settings.backends.items():
-            old = previous.backends.get(name) if previous else None
-            if old is not None and old.settings == backend_settings:
-                backends[name] = old
-            else:
-                backends[name] = await self._open_backend(name, backend_settings, dialects)
+        backends = await self._open_backends(settings, dialects, previous)
         opened = await self._open_store(settings.cache, settings.redis)
         # Without Redis, answers must not push conversations and counters out of the process's memory.
         state = opened.store if opened.redis else self._memory
@@ -173,12 +177,18 @@ class Builder:
                 *self._open_decision_log(settings.decision_log),
             ),
         )
+        for name, old in previous.backends.items() if previous else ():
+            if backends.get(name) is not old:
+                old.pool.retire()
         return Rooms(
             settings=settings,
             keyring=Keyring(settings.keys),
             engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
             second_opinion=self._open_second_opinion(model, settings.routing.second_budget_ms),
             backends=backends,
+            attempts=self._open_attempts(settings),
+            admission=self._open_admission(settings, backends),
+            pulse=self._pulse,
             accounts=accounts,
             metrics=self._metrics,
             sessions=Sessions(state, settings.routing.session_ttl_s),
@@ -187,6 +197,22 @@ class Builder:
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
         )
+
+    def _open_attempts(self, settings: Settings) -> Attempts:
+        """Give the purses of retries; a reload that leaves their settings alone leaves them as full as they are."""
+        if self._attempts is None or self._attempts.settings != settings.attempts:
+            self._attempts = Attempts(settings.attempts, self._metrics.record_attempt)
+        return self._attempts
+
+    def _open_admission(self, settings: Settings, backends: Mapping[str, Backend]) -> Admission:
+        """Give the tiers' gates; after a reload, those within are still counted."""
+        tiers = {
+            tier: {target.backend: backends[target.backend].pool for target in targets}.values()
+            for tier, targets in settings.tiers.items()
+        }
+        admission = Admission(settings.admission, tiers, self._metrics.record_queue, self._gates)
+        self._gates |= admission.gates
+        return admission
 
     def _guarded(self, model: DifficultyModel, budget_ms: float) -> GuardedModel:
         return GuardedModel(model, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
@@ -252,31 +278,24 @@ class Builder:
             seal=self._seal if key is None else Seal(decode_key(key)),
         )
 
-    async def _open_backend(self, name: str, settings: BackendSettings, dialects: Dialects) -> Backend:
-        upstream = self._upstream(name, settings)
-        await upstream.start()
-        self._closing.push_async_callback(upstream.close)
-        family = settings.family or dialects.guess_family(settings.model)
-        host = settings.host or (dialects.guess_host(str(settings.url)) if settings.url else None)
-        dialect = dialects.find(family, host)
-        limit = settings.max_concurrency
-        return Backend(
-            name=name,
-            settings=settings,
-            upstream=upstream,
-            dialect=dialect,
-            reasoning=ReasoningOptions.of_dialect(dialect),
-            slots=None if limit is None else asyncio.Semaphore(limit),
-        )
-
-    def _upstream(self, name: str, settings: BackendSettings) -> Upstream:
-        if settings.transport == "embedded":
-            return EmbeddedUpstream(name, settings, self._connections)
-        if settings.transport == "litellm":
-            from gateway.upstream.litellm import LitellmUpstream  # costs seconds and over 100 MB
-
-            return LitellmUpstream(name, settings)
-        return HttpUpstream(name, settings, self._connections)
+    async def _open_backends(
+        self, settings: Settings, dialects: Dialects, previous: Rooms | None
+    ) -> dict[str, Backend]:
+        """Open the backends; those that did not change are taken over, with all that is known of them."""
+        backends: dict[str, Backend] = {}
+        for name, backend_settings in settings.backends.items():
+            old = previous.backends.get(name) if previous else None
+            if old is not None and old.settings == backend_settings:
+                backends[name] = old
+                old.pool.queue.size, old.pool.queue.wait_s = settings.admission.queue, settings.admission.wait_s
+                continue
+            opening = opened_backend(
+                name, backend_settings, dialects, self._connections, settings.admission, self._metrics.record_queue
+            )
+            backends[name] = await self._closing.enter_async_context(opening)
+            if old is not None:
+                backends[name].pool.take_over(old.pool)
+        return backends
 
 
 def open_serving_model(bundle: str) -> DifficultyModel:
@@ -349,11 +368,12 @@ def _candidate(name: str, backend: BackendSettings) -> Candidate:
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     async with (
+        beating() as pulse,
         open_connections() as connections,
         AsyncExitStack() as closing,
         running_background(settings.server.drain_s) as background,
     ):
-        app.state.builder = Builder(connections, background, closing)
+        app.state.builder = Builder(connections, background, closing, pulse)
         app.state.rooms = await app.state.builder.build(settings)
         app.state.ready = True
         yield

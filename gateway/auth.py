@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.errors import AuthenticationFailed, PermissionRefused
+from gateway.queueing import Priority
 from gateway.settings import KeySettings
 from router.types import Bounds
 
@@ -23,6 +24,7 @@ class Caller:
     tenant: str
     models: frozenset[str] | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    priority: Priority = Priority.NORMAL
 
     def check_may_ask_for(self, model: str) -> None:
         """Raise PermissionRefused unless this caller may ask for the model name."""
@@ -74,7 +76,7 @@ def _digest(key: KeySettings) -> str:
 
 def _caller(key: KeySettings) -> Caller:
     bounds = Bounds(_set(key.tiers), _set(key.dials))
-    return Caller(key.name, key.tenant, _set(key.models), bounds)
+    return Caller(key.name, key.tenant, _set(key.models), bounds, Priority[key.priority.upper()])
 
 
 def _set(listed: Iterable[T] | None) -> frozenset[T] | None:

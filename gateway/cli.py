@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from classifiers.commands import register as register_classifier_commands
+from gateway.backends_command import commands as backends_commands
 from gateway.replaying.commands import register as register_replay_commands
 
 app = typer.Typer(
@@ -175,6 +176,7 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+app.add_typer(backends_commands)
 register_classifier_commands(app)
 register_replay_commands(app)
 

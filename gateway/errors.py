@@ -20,11 +20,16 @@ ThalamusError
 │   └── PromptTooLong           400  all that is lacking is room
 ├── UpstreamError               502  a backend did not deliver
 │   ├── UpstreamRefused          =   the backend refused the request itself: its 4xx is passed on
+│   │   ├── UpstreamContextExceeded  it is too long for this backend; a larger one may take it
+│   │   └── UpstreamContentRefused   this provider's content policy forbids it; another's may not
 │   ├── UpstreamMisconfigured   502  the backend refused our key, address or model id
 │   ├── UpstreamRateLimited     429
 │   ├── UpstreamFailed          502  5xx, a reset, a broken answer
 │   ├── UpstreamUnreachable     503  no connection
-│   └── UpstreamTimeout         504
+│   ├── UpstreamTimeout         504
+│   ├── UpstreamUnavailable     503  not called: known to fail, to be drained or to want a rest
+│   └── UpstreamBusy            429  not called: as many calls as it takes are in flight, and its queue is full
+├── Overloaded                  429  the gateway has more to do than it can do in time
 ├── StateUnavailable            503  the store of responses does not answer
 ├── Draining                    503  shutting down: go elsewhere
 └── InternalError               500  a defect of the gateway
@@ -36,6 +41,8 @@ logged. OpenAI's clients retry by themselves on 408, 409, 429 and 5xx, and on no
 
 from __future__ import annotations
 
+import time
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -196,6 +203,11 @@ class UpstreamError(ThalamusError):
         super().__init__(message)
         self.backend = backend
 
+    @property
+    def retry_after_s(self) -> float | None:
+        """What the backend's Retry-After asks for, in seconds from now; None if it said nothing readable."""
+        return read_retry_after(self.headers.get("retry-after"))
+
 
 class UpstreamRefused(UpstreamError):
     """The backend found fault with the request itself; its status and its words are passed on."""
@@ -213,6 +225,20 @@ class UpstreamRefused(UpstreamError):
     def body(self) -> bytes:
         """Return the backend's own error body where it has OpenAI's shape, else ours."""
         return self.answer if self.answer is not None else super().body()
+
+
+class UpstreamContextExceeded(UpstreamRefused):
+    """The request is too long for this backend; one with a larger context window may take it."""
+
+    code = "context_length_exceeded"
+    retryable = True
+
+
+class UpstreamContentRefused(UpstreamRefused):
+    """The provider's content policy forbids the request or its answer; another provider's may not."""
+
+    code = "content_policy_violation"
+    retryable = True
 
 
 class UpstreamMisconfigured(UpstreamError):
@@ -250,6 +276,31 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+class UpstreamUnavailable(UpstreamError):
+    """Nobody was called: the backend's replicas fail, are drained, or want to be left alone for a while."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "upstream_unavailable"
+
+
+class UpstreamBusy(UpstreamError):
+    """Nobody was called: the backend takes no more calls at once, and there is no place left to wait for one."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "rate_limit_error"
+    code = "upstream_busy"
+    log_level = "info"
+
+
+class Overloaded(ThalamusError):
+    """The gateway itself has more to do than it can do in time; Retry-After says when to try again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "rate_limit_error"
+    code = "overloaded"
+    log_level = "info"
+
+
 class StateUnavailable(ThalamusError):
     """The store of responses does not answer; a later try may find it back."""
 
@@ -272,3 +323,17 @@ class InternalError(ThalamusError):
 
     def __init__(self) -> None:
         super().__init__("The gateway met an unexpected condition. The operator's log tells more.")
+
+
+def read_retry_after(written: str | None) -> float | None:
+    """Read a Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3). None where it says neither."""
+    if not written:
+        return None
+    try:
+        return max(0.0, float(written))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(written).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -20,13 +20,20 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.accounting import Outcome, Record
 from gateway.auth import Caller
-from gateway.errors import BodyTimeout, BodyTooLarge, InternalError, ThalamusError
+from gateway.errors import BodyTimeout, BodyTooLarge, InternalError, Overloaded, ThalamusError
+from gateway.keepalive import COMMENT, KeepAlive
+from gateway.queueing import Priority
 from gateway.rooms import Rooms
 from gateway.settings import ServerSettings
 from gateway.streaming import error_frame
 from router.types import Session
 
 _log = structlog.get_logger("thalamus")
+_STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
 
 
 @dataclass(slots=True)
@@ -62,6 +69,12 @@ class Call:
     record: Record
     body: bytes
     remember: Callable[[Session], Awaitable[None]] | None = None
+    priority: Priority = Priority.NORMAL
+    """How urgent it is, where it has to wait in line."""
+    wants_stream: bool = False
+    """Whether the client waits for events, so that it can be shown signs of life before there are any."""
+    announce: Callable[[], Mapping[str, str]] | None = None
+    """Gives the headers as they are known before anybody has answered; None as long as nothing is decided."""
 
 
 Served = tuple[Call, Reply | StreamReply]
@@ -70,11 +83,18 @@ Handler = Callable[[Call], Awaitable[Reply | StreamReply]]
 
 @dataclass(frozen=True, slots=True)
 class ErrorShape:
-    """How a surface writes failures: as a whole answer with its headers, and as the last event of a stream."""
+    """How a surface writes what is no answer: failures, and signs of life.
+
+    Attributes:
+        body: a failure as a whole answer; `headers` are that answer's.
+        event: a failure as the last event of a stream.
+        keep_alive: a sign of life inside a stream that has begun.
+    """
 
     body: Callable[[ThalamusError], bytes]
     event: Callable[[ThalamusError], bytes]
     headers: Callable[[ThalamusError], Mapping[str, str]] = attrgetter("headers")
+    keep_alive: bytes = COMMENT
 
 
 OPENAI_ERRORS = ErrorShape(body=lambda error: error.body(), event=error_frame)
@@ -93,6 +113,8 @@ class Exchange(Response):
         self._handler = handler
         self._errors = errors
         self._started = False
+        self._announced: Mapping[str, str] | None = None
+        self._has_begun = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and write the record whatever happens."""
@@ -119,6 +141,7 @@ class Exchange(Response):
         """Serve, and stop when the client goes; give what was answered, None if that was an error."""
         try:
             caller = self._identify()
+            self._check_pulse(caller)
             body = await read_body(self._request, receive, self._rooms.settings.server)
         except ThalamusError as error:
             await self._send_error(error, send)
@@ -150,12 +173,29 @@ class Exchange(Response):
         self._record.tenant, self._record.key = caller.tenant, caller.name
         return caller
 
+    def _check_pulse(self, caller: Caller) -> None:
+        """Turn the request away, before it costs more, if the event loop is too late to serve it well.
+
+        Raises:
+            Overloaded: it is.
+        """
+        rooms = self._rooms
+        if rooms.pulse.is_too_late_for(caller.priority, rooms.settings.admission.most_lag_s):
+            rooms.metrics.record_shed()
+            error = Overloaded("The gateway has more to do than it can do in time.")
+            error.headers["retry-after"] = str(1 + round(rooms.pulse.lag_s))
+            raise error
+
     async def _serve(self, caller: Caller, body: bytes, send: Send) -> Served | None:
         call = Call(self._rooms, self._request.headers, caller, self._record, body)
+        # A request that does not even have the word wants no stream, and needs no timer.
+        every_s = self._rooms.settings.server.keep_alive_s if b'"stream"' in body else None
+        alive = KeepAlive(every_s, lambda: self._show_life(call, send))
         try:
             reply = await self._handler(call)
+            self._note_overhead()
             if isinstance(reply, StreamReply):
-                await self._send_stream(reply, send)
+                await self._send_stream(reply, alive, send)
             else:
                 await self._send(reply, send)
         except ThalamusError as error:
@@ -166,26 +206,53 @@ class Exchange(Response):
             await self._send_error(InternalError(), send)
         else:
             return call, reply
+        finally:
+            await alive.stop()
         return None
+
+    async def _show_life(self, call: Call, send: Send) -> None:
+        """Send a sign of life to a client that waits for events; the answer's head first, if that is still to come.
+
+        From then on a failure can only be told as an event. That is the price of keeping the connection.
+        """
+        if not call.wants_stream or call.announce is None:
+            return
+        if not self._started:
+            self._announced = call.announce()
+            await self._start(HTTPStatus.OK, _STREAM_HEADERS | dict(self._announced), send)
+        sign = self._errors.keep_alive if self._has_begun else COMMENT
+        if self._record.queue_place is not None:
+            sign = b": waiting in line, place %d\n\n" % self._record.queue_place()
+        self._rooms.metrics.record_keep_alive(self._record.endpoint)
+        await send({"type": "http.response.body", "body": sign, "more_body": True})
+
+    def _note_overhead(self) -> None:
+        record = self._record
+        record.gateway_s = max(0.0, record.since_start() - record.upstream_s - record.queued_s)
 
     async def _send(self, reply: Reply, send: Send) -> None:
         headers = {"content-type": "application/json", **reply.headers, "content-length": str(len(reply.body))}
         await self._start(reply.status, headers, send)
         await send({"type": "http.response.body", "body": reply.body})
 
-    async def _send_stream(self, reply: StreamReply, send: Send) -> None:
-        headers = {
-            "content-type": "text/event-stream; charset=utf-8",
-            "cache-control": "no-cache",
-            "x-accel-buffering": "no",
-            **reply.headers,
-        }
+    async def _send_stream(self, reply: StreamReply, alive: KeepAlive, send: Send) -> None:
+        clock = asyncio.get_running_loop().time
         async with aclosing(reply.rest) as rest:
-            await self._start(HTTPStatus.OK, headers, send)
-            if reply.first:
-                await send({"type": "http.response.body", "body": reply.first, "more_body": True})
+            if alive.saying is not None:
+                await alive.saying
+            first = reply.first
+            if self._announced is None:
+                await self._start(HTTPStatus.OK, _STREAM_HEADERS | dict(reply.headers), send)
+            else:
+                first = _tell_late(self._announced, reply.headers) + first
+            if first:
+                await send({"type": "http.response.body", "body": first, "more_body": True})
+            self._has_begun = True
             async for piece in rest:
+                if alive.saying is not None:
+                    await alive.saying
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                alive.sent_at = clock()
         await send({"type": "http.response.body", "body": b""})
 
     async def _send_error(self, error: ThalamusError, send: Send) -> None:
@@ -194,15 +261,21 @@ class Exchange(Response):
         if self._started:
             await send({"type": "http.response.body", "body": self._errors.event(error)})
             return
+        self._note_overhead()
         await self._send(Reply(self._errors.body(error), self._errors.headers(error), error.status), send)
 
     async def _start(self, status: int, headers: Mapping[str, str], send: Send) -> None:
         self._started = True
-        record = self._record
-        record.status = int(status)
-        record.gateway_s = max(0.0, record.since_start() - record.upstream_s)
+        self._record.status = int(status)
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": int(status), "headers": encoded})
+
+
+def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+    """Write, as a comment, the gateway's headers that came out otherwise than was announced before the answer began."""
+    changed = [(name, value) for name, value in headers.items() if name.startswith("x-thalamus-")]
+    lines = [f": {name}: {value}\n" for name, value in changed if announced.get(name) != value]
+    return "".join([*lines, "\n"]).encode("latin-1", "replace") if lines else b""
 
 
 async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:

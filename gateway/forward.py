@@ -1,78 +1,45 @@
 """From a decision to an answer: the cache is asked, then the backends in the decision's order until one answers.
 
-Whoever fails before its first byte is routed around, and the failures are told in ``x-thalamus-attempts``; after the
-first byte nobody else is asked, so that no token is ever sent twice.
+Whoever fails before the first useful byte is routed around, and the failures are told in ``x-thalamus-attempts``; after
+it nobody else is asked, so that no token is ever sent twice.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
+from typing import cast
 
 import msgspec
 
-from gateway.accounting import Attempt, Record
+from gateway.accounting import Attempt, Record, Spending
+from gateway.attempts import Course, Step
 from gateway.cache.answer import Answer as KeptAnswer
 from gateway.cache.exact import Plan
 from gateway.cache.key import NotCanonical, cache_key
-from gateway.cache.replay import Recorder, paced
+from gateway.cache.replay import paced
 from gateway.cache.replay import replay as replay_kept
-from gateway.errors import UpstreamError, UpstreamFailed
+from gateway.calling import Given, call_once
+from gateway.continuing import going_on
+from gateway.errand import Errand, Outgoing
+from gateway.errors import UpstreamBusy, UpstreamError
 from gateway.exchange import Call, Reply, StreamReply
-from gateway.reasoning import FrameRewriter, rewrite_answer
-from gateway.streaming import Relay
-from gateway.upstream.base import Answer
-from gateway.upstream.pool import Backend
-from gateway.vault import Listener, Mended
-from gateway.wire.usage import usage_of
-from router.types import Decision, Target
+from gateway.queueing import Visitor
+from gateway.upstream.pool import Asking, Backend, Pool
+from gateway.vault import Listener
+from router.types import Decision, Effort, Reason, Target
 
-T = TypeVar("T")
+__all__ = ["Errand", "Outgoing", "decision_headers", "forward"]
 
 PASSED_ON_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version", "openai-organization")
 """Headers of a backend's answer that clients may rely on; all others stay behind."""
 
 CACHE_HEADER = "x-thalamus-cache"
+SHOWN_WAIT_S = 0.001
+"""Time in line is told from this on."""
+
 _OPT_IN = {"on": True, "off": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A request as one backend gets it."""
-
-    body: bytes
-    thinking: str
-    """Effort asked and applied, for the response header."""
-    mended: Mended | None = None
-    """What was done to the history's reasoning, where anything could be."""
-    listener: Listener | None = None
-    """Hears the answer for the vault, where its reasoning may be wanted again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """What is to be fetched, whoever answers.
-
-    Attributes:
-        path: of the endpoint below the backend's base URL, such as ``chat/completions``.
-        fields: the client's request, field by field, for the cache.
-        prepare: writes the request for one backend.
-        stream: whether the answer is streamed.
-        usage_asked: whether the client wants the usage in its stream.
-        choices: how many answers it wants; 0 where answers have no reasoning to normalise.
-        inspect: reads a whole answer before it is kept or sent, and gives what is.
-    """
-
-    path: str
-    fields: Mapping[str, msgspec.Raw]
-    prepare: Callable[[Backend, Target], Outgoing]
-    stream: bool = False
-    usage_asked: bool = False
-    choices: int = 0
-    inspect: Callable[[bytes], bytes] | None = None
 
 
 async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply:
@@ -82,28 +49,36 @@ async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | Str
         UpstreamError: the last one's failure, when none answered; or at once, when a backend refused the request.
     """
     call.record.stream = errand.stream
+    call.announce = partial(decision_headers, decision, call.record)
     keeping = _plan_keeping(call, decision, errand)
     if keeping is not None and (kept := await keeping.find(call, decision, errand)):
         return kept
-    for number, target in enumerate(decision.targets, start=1):
-        try:
-            return await _ask(call, decision, target, errand, keeping)
-        except UpstreamError as error:
-            call.record.attempts.append(Attempt(target.backend, error.code))
-            error.headers |= decision_headers(decision, call.record)
-            if not error.retryable or number == len(decision.targets):
-                raise
-    raise AssertionError("a decision has at least one target")
+    course: Course[Given] = Course(
+        call.rooms.attempts,
+        decision.targets,
+        call.rooms.backends.__getitem__,
+        partial(_asking, call, decision, errand, _visitor(call)),
+        call.record,
+        call.rooms.admission.gates,
+    )
+    try:
+        given = await course.run(partial(_ask, call, decision, errand, keeping))
+    except UpstreamError as error:
+        error.headers |= decision_headers(decision, call.record)
+        raise
+    reply = _take(call, decision, given, keeping)
+    if isinstance(reply, StreamReply) and errand.resume is not None and course.settings.continue_streams:
+        return await _Continuation(call, errand, errand.resume, course, given, reply).begin()
+    return reply
 
 
 def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
     """Say who answers and why."""
     target = record.target or decision.targets[0]
-    failed = any(attempt.error for attempt in record.attempts)
     headers = {
         "x-thalamus-decision-id": decision.id,
         "x-thalamus-backend": target.backend,
-        "x-thalamus-reason": "fallback" if failed and target != decision.targets[0] else decision.reason.value,
+        "x-thalamus-reason": _reason(decision, target, record.attempts).value,
         CACHE_HEADER: record.cache,
     }
     if target.tier is not None:
@@ -116,9 +91,18 @@ def decision_headers(decision: Decision, record: Record) -> dict[str, str]:
         headers["x-thalamus-thinking"] = record.thinking
     if decision.resets_in_s is not None:
         headers["x-thalamus-limit-reset"] = f"{decision.resets_in_s:.0f}"
+    if record.queued_s >= SHOWN_WAIT_S:
+        headers["x-thalamus-queued"] = f"{record.queued_s:.3f}"
     if any(attempt.result != "ok" for attempt in record.attempts):
         headers["x-thalamus-attempts"] = ", ".join(f"{attempt.backend}={attempt.result}" for attempt in record.attempts)
     return headers
+
+
+def _reason(decision: Decision, target: Target, attempts: list[Attempt]) -> Reason:
+    """Say why this target serves: the decision's reason, unless somebody before it failed or was too busy."""
+    if target == decision.targets[0] or not (failed := next((one for one in attempts if one.error), None)):
+        return decision.reason
+    return Reason.LOAD if failed.error == UpstreamBusy.code else Reason.FALLBACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +159,111 @@ def _plan_keeping(call: Call, decision: Decision, errand: Errand) -> _Keeping | 
     return _Keeping(key, plan)
 
 
-async def _ask(
-    call: Call, decision: Decision, target: Target, errand: Errand, keeping: _Keeping | None
-) -> Reply | StreamReply:
-    """Ask one target."""
-    record = call.record
-    record.target = target
-    backend = call.rooms.backends[target.backend]
-    outgoing = errand.prepare(backend, target)
-    record.thinking = outgoing.thinking
+async def _ask(call: Call, decision: Decision, errand: Errand, keeping: _Keeping | None, step: Step) -> Given:
+    """Make one call of the course."""
+    record_stream = keeping is not None and errand.stream and step.target == decision.targets[0]
+    return await call_once(call, errand, step, record_stream=record_stream)
+
+
+def _take(call: Call, decision: Decision, given: Given, keeping: _Keeping | None) -> Reply | StreamReply:
+    """Make a call's answer the request's: count it, head it, and plan what is kept of it."""
+    record, outgoing, reply = call.record, given.outgoing, given.reply
+    record.target, record.thinking = given.step.target, outgoing.thinking
+    given.tally.adopt(record)
     if outgoing.mended is not None:
-        call.rooms.metrics.record_history(backend.name, outgoing.mended)
-    if target != decision.targets[0]:
-        keeping = None  # kept under the first target's name, it would pass for that one's answer
-    answer = await _timed(record, backend.open(errand.path, outgoing.body))
-    if errand.stream:
-        reply: Reply | StreamReply = await _begin_stream(call, backend, answer, errand, keeping, outgoing.listener)
-    else:
-        reply = await _read_whole(call, backend, answer, errand, keeping, outgoing.listener)
+        call.rooms.metrics.record_history(record.target.backend, outgoing.mended)
+    if keeping is not None and record.target == decision.targets[0]:
+        # Another's answer, kept under the first target's name, would pass for that one's.
+        reply.after = partial(_keep_answer, call, given, keeping)
     if outgoing.listener is not None:
         reply.after = _keep_reasoning(call, outgoing.listener, reply.after)
-    record.attempts.append(Attempt(target.backend, None))
-    reply.headers = decision_headers(decision, record) | _passed_on(answer.headers)
+    reply.headers = decision_headers(decision, record) | _passed_on(given.headers)
     return reply
+
+
+@dataclass(slots=True)
+class _Continuation:
+    """A stream that somebody else may go on with, should it break off."""
+
+    call: Call
+    errand: Errand
+    resume: Callable[[Backend, Target, str, int], Outgoing | None]
+    course: Course[Given]
+    given: Given
+    reply: StreamReply
+    is_broken: bool = False
+
+    async def begin(self) -> StreamReply:
+        """Give the stream; it is begun here, so that closing it closes what is behind it."""
+        pieces = going_on(self.reply, self._go_on)
+        return StreamReply(await anext(pieces), pieces, self.reply.headers, self._after)
+
+    async def _go_on(self, error: UpstreamError, text: str, tokens: int) -> Given | None:
+        """Find somebody to go on from a text; None if nobody does."""
+        record, course, broken = self.call.record, self.course, self.given
+        self.is_broken = True
+
+        def prepare(backend: Backend, target: Target) -> Outgoing | None:
+            return self.resume(backend, target, text, tokens)
+
+        backends = self.call.rooms.backends
+        course.go_on(broken.step, error, lambda one: prepare(backends[one.backend], one) is not None)
+        errand = replace(self.errand, prepare=cast("Callable[[Backend, Target], Outgoing]", prepare))
+        try:
+            self.given = await course.run(partial(call_once, self.call, errand, record_stream=False))
+        except UpstreamError:
+            record.target = broken.step.target
+            return None
+        if broken.tally.usage is not None:
+            record.besides.append(Spending(broken.step.target.backend, broken.tally.usage))
+        self.given.tally.adopt(record)
+        return self.given
+
+    async def _after(self) -> None:
+        """Keep what was to be kept of the answer, unless several have written it."""
+        if not self.is_broken and self.reply.after is not None:
+            await self.reply.after()
+
+
+async def _keep_answer(call: Call, given: Given, keeping: _Keeping) -> None:
+    """Offer the answer to the cache, once the client has it."""
+    if isinstance(given.reply, Reply):
+        await keeping.keep(call, KeptAnswer(200, "application/json", given.reply.body))
+    elif given.recorder is not None and (recorded := given.recorder.answer()):
+        await keeping.keep(call, recorded)
+
+
+def _visitor(call: Call) -> Visitor:
+    """Say who waits, where waiting must be: fairness is between keys."""
+    caller = call.caller
+    return Visitor(f"{caller.tenant}/{caller.name}", call.priority, call.record.note_waiting)
+
+
+def _asking(call: Call, decision: Decision, errand: Errand, visitor: Visitor, target: Target, pool: Pool) -> Asking:
+    """Say what is looked for among a target's replicas."""
+    request = call.record.request
+    tokens = request.needs.prompt_tokens if request is not None else 0
+    if decision.estimate is not None and target.effort is not Effort.NONE:
+        tokens += int(decision.estimate.thinking_tokens)
+    return Asking(visitor, _affinity(call, errand, pool), tokens)
+
+
+def _affinity(call: Call, errand: Errand, pool: Pool) -> str | None:
+    """Name what shall stay with one replica, where there are several; the tenant is in every name."""
+    if len(pool.replicas) == 1:
+        return None
+    affinity = call.rooms.backends[pool.backend].settings.balance.affinity
+    if affinity == "prefix" and (prefix := _prefix(call, errand)):
+        return f"{call.caller.tenant}\0{prefix}"
+    return None if affinity == "off" else call.record.conversation or None
+
+
+def _prefix(call: Call, errand: Errand) -> str:
+    """Give what a request begins with: its tools and system prompt; "" where it has neither."""
+    request = call.record.request
+    turns = request.conversation.turns if request is not None else ()
+    system = "\0".join(turn.text for turn in turns if turn.role == "system")
+    return bytes(errand.fields.get("tools", b"")).decode(errors="replace") + system
 
 
 def _keep_reasoning(
@@ -212,105 +278,6 @@ def _keep_reasoning(
             await call.rooms.vault.keep(call.caller.tenant, listener)
 
     return keep
-
-
-async def _read_whole(
-    call: Call,
-    backend: Backend,
-    answer: Answer,
-    errand: Errand,
-    keeping: _Keeping | None,
-    listener: Listener | None,
-) -> Reply:
-    try:
-        body = await _timed(call.record, answer.read())
-        if listener is not None:
-            listener.hear_answer(body)
-        if errand.choices:
-            body = rewrite_answer(body, backend.reasoning)
-        call.record.usage = usage_of(body)
-        if errand.inspect is not None:
-            body = errand.inspect(body)
-    except ValueError:
-        raise UpstreamFailed(
-            f"Backend '{backend.name}' sent an answer that is not JSON.", backend=backend.name
-        ) from None
-    finally:
-        await answer.close()
-    if keeping is None:
-        return Reply(body)
-    return Reply(body, after=lambda: keeping.keep(call, KeptAnswer(200, "application/json", body)))
-
-
-async def _begin_stream(
-    call: Call,
-    backend: Backend,
-    answer: Answer,
-    errand: Errand,
-    keeping: _Keeping | None,
-    listener: Listener | None,
-) -> StreamReply:
-    """Wait for the first piece: until it is here, another backend may still be asked."""
-    rewriter = FrameRewriter(backend.reasoning, choices=errand.choices) if errand.choices else None
-    rewrite = listener.around(rewriter) if listener is not None and rewriter is not None else rewriter
-    relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
-    recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if keeping else None
-    pieces = _relay(call.record, relay, answer, rewriter, recorder)
-    try:
-        _check_is_event_stream(answer, backend)
-        first = await anext(pieces, b"")
-    except BaseException:  # cancelled or failed: nobody else will close what is not handed over
-        await pieces.aclose()
-        await answer.close()
-        raise
-
-    async def keep() -> None:
-        if keeping is not None and recorder is not None and (recorded := recorder.answer()):
-            await keeping.keep(call, recorded)
-
-    return StreamReply(first, pieces, after=keep if keeping else None)
-
-
-def _check_is_event_stream(answer: Answer, backend: Backend) -> None:
-    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-        raise UpstreamFailed(f"Backend '{backend.name}' did not answer with an event stream.", backend=backend.name)
-
-
-async def _relay(
-    record: Record, relay: Relay, answer: Answer, rewriter: FrameRewriter | None, recorder: Recorder | None
-) -> AsyncGenerator[bytes, None]:
-    """Yield what can be sent on, as it arrives; close the backend's answer at the end, whatever the end is."""
-    clock = time.perf_counter
-    waiting = clock()
-    try:
-        async with aclosing(answer.chunks()) as chunks:
-            async for chunk in chunks:
-                record.upstream_s += clock() - waiting
-                if recorder is not None:
-                    recorder.feed(chunk)
-                piece = relay.feed(chunk)
-                if relay.output_seen and record.first_token_s is None:
-                    record.first_token_s = record.since_start()
-                if piece:
-                    yield piece
-                waiting = clock()
-                if relay.done:
-                    break
-        if last := relay.finish():
-            yield last
-    finally:
-        record.usage = relay.usage
-        if record.usage is not None and rewriter is not None and not record.usage.reasoning:
-            record.usage = replace(record.usage, reasoning=rewriter.reasoning_tokens)
-        await answer.close()
-
-
-async def _timed(record: Record, waiting: Awaitable[T]) -> T:
-    started = time.perf_counter()
-    try:
-        return await waiting
-    finally:
-        record.upstream_s += time.perf_counter() - started
 
 
 def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:

@@ -88,6 +88,10 @@ def _line(record: Record) -> dict[str, Any]:
         line["attempts"] = [f"{attempt.backend}:{attempt.result}" for attempt in record.attempts]
     if record.first_token_s is not None:
         line["first_token_ms"] = round(record.first_token_s * 1e3, 2)
+    if record.queued_s >= _TOLD_WAIT_S:
+        line["queued_ms"] = round(record.queued_s * 1e3, 2)
+    if record.is_partial:
+        line["partial"] = True
     if usage is not None:
         line |= {"tokens_in": usage.input, "tokens_out": usage.output, "cost": record.cost, "saved": record.saved}
     return line
@@ -101,5 +105,6 @@ def _to_json(value: Any, **_: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=str)
 
 
+_TOLD_WAIT_S = 0.001
 _encoder = msgspec.json.Encoder(enc_hook=str)
 _log = structlog.get_logger("thalamus")

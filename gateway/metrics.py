@@ -5,6 +5,8 @@ Labels take values from closed sets or from the configuration, never from a call
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prometheus_client import (
@@ -17,6 +19,8 @@ from prometheus_client import (
 )
 
 from gateway.accounting import Record
+from gateway.admission import Gate
+from gateway.attempts import AttemptEvent
 from gateway.cache.events import (
     AnswerLookedUp,
     AnswerOffered,
@@ -27,8 +31,12 @@ from gateway.cache.events import (
     RedisCalled,
 )
 from gateway.prices import Usage
+from gateway.queueing import QueueEvent
+from gateway.upstream.pool import Pool
+from gateway.upstream.replica import CONDITIONS
 from gateway.vault import Mended
 from router.guard import FellBack, GuardEvent
+from router.types import Tier
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series per counter that nobody reads
@@ -71,8 +79,52 @@ class Metrics:
             registry=registry,
         )
         self._attempts = Counter(
-            "thalamus_attempts", "Calls to backends by result", ("backend", "error"), registry=registry
+            "thalamus_attempts",
+            "Calls to backends by result; those that could not be made have no replica",
+            ("backend", "replica", "error"),
+            registry=registry,
         )
+        self._course = Counter(
+            "thalamus_attempt_events",
+            "Hedges, retries and continuations, by what became of them",
+            ("what", "backend", "result"),
+            registry=registry,
+        )
+        self._shed = Counter(
+            "thalamus_shed_requests", "Requests turned away because the event loop was late", registry=registry
+        )
+        self._lag = Gauge(
+            "thalamus_event_loop_lag_seconds", "How late the event loop has been in its last beats", registry=registry
+        )
+        self._tier_calls = Gauge(
+            "thalamus_tier_in_flight", "Requests in tiers whose number is bounded", ("tier",), registry=registry
+        )
+        self._keep_alives = Counter(
+            "thalamus_keep_alives", "Signs of life sent to clients of silent streams", ("endpoint",), registry=registry
+        )
+        self._queued = Histogram(
+            "thalamus_queue_wait_seconds",
+            "Time that requests waited in line, by how that ended",
+            ("queue", "result"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._replicas = Gauge(
+            "thalamus_replica_condition",
+            "1 for what each replica is: serving, draining, unhealthy, cooling (after 429) or broken (breaker open)",
+            ("backend", "replica", "condition"),
+            registry=registry,
+        )
+        self._replica_calls = Gauge(
+            "thalamus_replica_in_flight", "Calls in flight", ("backend", "replica"), registry=registry
+        )
+        self._replica_tokens = Gauge(
+            "thalamus_replica_tokens_in_flight",
+            "Estimated tokens of the calls in flight",
+            ("backend", "replica"),
+            registry=registry,
+        )
+        self._queue_depth = Gauge("thalamus_queue_depth", "Requests waiting in line", ("queue",), registry=registry)
         self._first_token = Histogram(
             "thalamus_first_token_seconds",
             "Time to the first output-bearing event of streams",
@@ -166,6 +218,40 @@ class Metrics:
             case Evicted(reason):
                 self._cache.labels("eviction", reason).inc()
 
+    def record_attempt(self, event: AttemptEvent) -> None:
+        """Count a hedge, a retry that there was nothing left for, or a continuation."""
+        self._child(self._course, event.what, event.backend, event.result).inc()
+
+    def record_keep_alive(self, endpoint: str) -> None:
+        """Count a sign of life."""
+        self._child(self._keep_alives, endpoint).inc()
+
+    def record_shed(self) -> None:
+        """Count a request that was turned away for the event loop's sake."""
+        self._shed.inc()
+
+    def record_queue(self, event: QueueEvent) -> None:
+        """Count somebody who waited in line."""
+        self._child(self._queued, event.queue, event.result).observe(event.waited_s)
+
+    def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
+        """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
+        self._lag.set(lag_s)
+        for tier, gate in gates.items():
+            self._tier_calls.labels(tier.value).set(gate.in_flight)
+            self._queue_depth.labels(gate.queue.name).set(len(gate.queue))
+        now = time.monotonic()
+        for gauge in (self._replicas, self._replica_calls, self._replica_tokens):
+            gauge.clear()
+        for pool in pools:
+            self._queue_depth.labels(pool.queue.name).set(len(pool.queue))
+            for replica in pool.replicas:
+                condition = replica.condition(now)
+                for known in CONDITIONS:
+                    self._replicas.labels(pool.backend, replica.name, known).set(known == condition)
+                self._replica_calls.labels(pool.backend, replica.name).set(replica.in_flight)
+                self._replica_tokens.labels(pool.backend, replica.name).set(replica.tokens)
+
     def record_dropped_lines(self, lines: int) -> None:
         """Count lines of the decision log that could not be written; called from the log's thread."""
         self._dropped_lines.inc(lines)
@@ -200,7 +286,7 @@ class Metrics:
         child(self._total, record.endpoint, tier).observe(record.total_s)
         child(self._overhead, record.endpoint).observe(record.gateway_s)
         for attempt in record.attempts:
-            child(self._attempts, attempt.backend, attempt.error or "").inc()
+            child(self._attempts, attempt.backend, attempt.replica, attempt.error or "").inc()
             if attempt.check is not None:
                 child(self._checks, attempt.backend, attempt.check).inc()
         if record.attempts:

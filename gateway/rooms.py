@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.accounting import Accounts
+from gateway.admission import Admission
+from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.limits import Limits
 from gateway.metrics import Metrics
+from gateway.pulse import Pulse
 from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import Settings
@@ -28,6 +31,9 @@ class Rooms:
     engine: Engine
     second_opinion: SecondOpinion | None
     backends: Mapping[str, Backend]
+    attempts: Attempts
+    admission: Admission
+    pulse: Pulse
     accounts: Accounts
     metrics: Metrics
     sessions: Sessions

@@ -24,7 +24,9 @@ _NO_ERROR = (b"", b"null")
 _BOUNDARY = re.compile(rb"\r?\n\r?\n")
 _USAGE_NULL = re.compile(rb',\s*"usage":\s*null')
 _FINISHED = (b'"finish_reason":"', b'"finish_reason": "')
-_OUTPUT = re.compile(rb'"(?:content|reasoning_content|reasoning|text|refusal|arguments|name)":\s*"[^"]')
+_OUTPUT = re.compile(
+    rb'"(?:content|reasoning_content|reasoning|text|refusal|arguments|name|thinking|data|transcript)":\s*"[^"]'
+)
 
 
 class Rewrite(Protocol):
@@ -55,7 +57,8 @@ class Relay:
 
     Attributes:
         usage: tokens as the backend counted them, once it has said so.
-        output_seen: whether any frame carried output (text, reasoning, a tool call) yet.
+        output_seen: whether any frame carried output (text, reasoning, a tool call) since it was last cleared.
+        frames: how many frames with output or other data were passed, about as many as tokens.
         done: whether there is nothing more to come: the backend ended the stream, or spoilt it.
     """
 
@@ -63,6 +66,7 @@ class Relay:
         self.usage: Usage | None = None
         self.output_seen = False
         self.done = False
+        self.frames = 0
         self._backend = backend
         self._usage_asked = usage_asked
         self._rewrite = rewrite
@@ -124,6 +128,7 @@ class Relay:
 
     def _pass(self, frame: bytes) -> bytes:
         """Look at one frame as little as possible."""
+        self.frames += 1
         if not frame.isascii():
             self._check_is_text(frame)
         if not self.output_seen and _OUTPUT.search(frame):
@@ -182,6 +187,11 @@ class Relay:
 
     def _broken(self, what: str) -> ThalamusError:
         return UpstreamFailed(f"Backend '{self._backend}' {what}.", backend=self._backend)
+
+
+def carries_output(data: bytes) -> bool:
+    """Whether frames carry text, reasoning or a tool call: something of use to the client."""
+    return _OUTPUT.search(data) is not None
 
 
 def split_frames(data: bytes) -> tuple[list[bytes], bytes]:

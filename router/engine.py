@@ -277,7 +277,8 @@ class Engine:
             raise LimitReached(tier, resets)
         wanted = [_OTHER[tier]] if self.policy.at_limit == "other" else [_MINI.get(tier, tier), _OTHER[tier]]
         for instead in wanted:
-            if instead is not tier and instead in self.policy.tiers and instead not in request.exhausted:
+            taken = instead in request.exhausted or (resets is None and instead in request.busy)
+            if instead is not tier and instead in self.policy.tiers and not taken:
                 steps.append(Step("limits", f"{tier} {why}", f"goes {instead}"))
                 return dataclasses.replace(verdict, tier=instead, reason=reason, backend=None, resets_in_s=resets)
         if resets is not None:

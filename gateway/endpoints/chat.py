@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation, Turn
 from gateway.cascade import forward_chat
 from gateway.endpoints.deciding import decide, read_choices
+from gateway.errand import Errand, Outgoing
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import Errand, Outgoing
 from gateway.sessions import IDENTITY_FIELDS
 from gateway.upstream.dialects import Thinking
 from gateway.upstream.dialects.controls import CONTROL_FIELDS
@@ -40,6 +42,7 @@ async def chat_completions(request: Request) -> Response:
 async def serve_chat(call: Call) -> Reply | StreamReply:
     """Parse, decide, forward."""
     chat = parse(call.body, ChatRequest)
+    call.wants_stream = bool(chat.typed.stream)
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
     history = await recall_history(call, chat, decision)
     return await forward_chat(call, decision, chat, partial(_errand, history=history, vault=call.rooms.vault))
@@ -56,7 +59,41 @@ def _errand(asked: Parsed[ChatRequest], max_tokens: int | None, *, history: Hist
         stream=bool(request.stream),
         usage_asked=bool(options and options.include_usage),
         choices=request.n or 1,
+        resume=partial(resume_chat, asked, max_tokens, known) if _can_be_resumed(asked) else None,
     )
+
+
+def _can_be_resumed(chat: Parsed[ChatRequest]) -> bool:
+    """Whether the rest of an answer means the same without its beginning: one text, bound to no format."""
+    request = chat.typed
+    bound = request.response_format is not None and request.response_format.type != "text"
+    return bool(request.stream) and (request.n or 1) == 1 and not request.logprobs and not bound
+
+
+def resume_chat(
+    chat: Parsed[ChatRequest],
+    max_tokens: int | None,
+    history: History | None,
+    backend: Backend,
+    target: Target,
+    said: str,
+    tokens: int,
+) -> Outgoing | None:
+    """Write the request to go on with an answer that broke off; None where the backend cannot.
+
+    It goes on without thinking: what has been said was thought out already, and thoughts would come before the rest.
+    """
+    continuation, dialect = backend.continuation, backend.dialect
+    if continuation is None or (dialect.thinking != "never" and Effort.NONE not in dialect.efforts):
+        return None
+    request = chat.typed
+    asked = max_tokens or request.max_completion_tokens or request.max_tokens
+    rest = None if asked is None else max(1, asked - tokens)
+    effort = Effort.NONE if dialect.thinking != "never" else target.effort
+    outgoing = prepare_chat(chat, backend, replace(target, effort=effort), rest, history=history)
+    body = msgspec.json.decode(outgoing.body, type=dict[str, Any])
+    body["messages"].append({"role": "assistant", "content": said, **continuation.message})
+    return replace(outgoing, body=msgspec.json.encode(body | continuation.request))
 
 
 def read_chat(chat: Parsed[ChatRequest], call: Call) -> RouteRequest:

@@ -12,6 +12,7 @@ from typing import Any
 from gateway import errors
 from gateway.errors import InvalidField, NoTarget, PermissionRefused, PromptTooLong, UnknownModel
 from gateway.exchange import Call
+from gateway.queueing import Priority
 from gateway.sessions import SESSION_HEADER, session_key
 from gateway.upstream.dialects import read_client_effort
 from router.engine import LimitReached, NobodyCan, NotAllowed, UnknownModelName
@@ -20,6 +21,7 @@ from router.types import Decision, Effort, RouteRequest, Tier
 
 ROUTE_HEADER = "x-thalamus-route"
 DIAL_HEADER = "x-thalamus-dial"
+PRIORITY_HEADER = "x-thalamus-priority"
 
 _PICKER = {"light": "low", "standard": "medium", "extended": "high", "heavy": "max"}
 """The thinking-time picker's words, understood as efforts."""
@@ -71,11 +73,13 @@ async def decide(call: Call, request: RouteRequest, named: Mapping[str, Any] | N
     caller.check_may_ask_for(request.model)
     key = session_key(caller.tenant, named or {}, call.headers.get(SESSION_HEADER), request.conversation)
     call.record.conversation = key
+    call.priority = _read_priority(call.headers, caller.priority)
     request = dataclasses.replace(
         request,
         bounds=caller.bounds,
         attributes={"key": caller.name, "tenant": caller.tenant, **request.attributes},
         session=await rooms.sessions.find(key) if _has_history(request) else None,
+        busy=rooms.admission.busy(),
         exhausted=await rooms.limits.exhausted(caller.tenant, caller.name) if rooms.limits else {},
     )
     decision = await _decide(call, request)
@@ -135,6 +139,16 @@ def _read_tier(headers: Mapping[str, str]) -> Tier | None:
     if written not in (Tier.FAST, Tier.DEEP):
         raise InvalidField(f"The header {ROUTE_HEADER} can be auto, fast or deep.", param=ROUTE_HEADER)
     return Tier(written)
+
+
+def _read_priority(headers: Mapping[str, str], own: Priority) -> Priority:
+    """Read how urgent the caller says the request is: no more than its key is."""
+    written = headers.get(PRIORITY_HEADER)
+    if written is None:
+        return own
+    if written.upper() not in Priority.__members__:
+        raise InvalidField(f"The header {PRIORITY_HEADER} can be high, normal or low.", param=PRIORITY_HEADER)
+    return max(own, Priority[written.upper()])
 
 
 def _read_dial(headers: Mapping[str, str]) -> str | None:

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation
 from gateway.endpoints.deciding import decide
+from gateway.errand import Errand, Outgoing
 from gateway.errors import InvalidField
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import Errand, Outgoing, forward
+from gateway.forward import forward
 from gateway.wire.body import parse
 from gateway.wire.embeddings import EmbeddingRequest
 from gateway.wire.openapi import describe

@@ -43,4 +43,6 @@ async def readyz(request: Request) -> JSONResponse:
 async def show_metrics(request: Request) -> Response:
     """Give all metrics in Prometheus' text format."""
     rooms: Rooms = request.app.state.rooms
+    pools = [backend.pool for backend in rooms.backends.values()]
+    rooms.metrics.show_load(pools, rooms.admission.gates, rooms.pulse.lag_s)
     return Response(rooms.metrics.render(), media_type=metrics.CONTENT_TYPE)

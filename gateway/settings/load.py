@@ -22,6 +22,8 @@ ENVIRONMENT_SECTIONS = (
     "TIERS",
     "ALIASES",
     "ROUTING",
+    "ATTEMPTS",
+    "ADMISSION",
     "LIMITS",
     "CACHE",
     "REDIS",
@@ -233,6 +235,9 @@ def _dangling_tiers(settings: Settings) -> Iterator[str]:
             if target.backend not in settings.backends:
                 closest = _closest(target.backend, list(settings.backends))
                 yield f"tiers.{tier}: no backend is called {target.backend!r}; {closest}"
+    for tier in settings.admission.tiers:
+        if tier not in configured:
+            yield f"admission.tiers.{tier.value}: the tier is not configured; add tiers.{tier.value}"
     for number, limit in enumerate(settings.limits):
         if limit.tier not in configured:
             yield f"limits.{number}.tier: the tier {limit.tier.value!r} is not configured; add tiers.{limit.tier.value}"

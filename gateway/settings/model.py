@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,6 +18,15 @@ from pydantic import (
 
 from gateway.cache.settings import CacheSettings, RedisSettings
 from gateway.decision_log import DecisionLogSettings
+from gateway.settings.base import Frozen, Name, Probability, Seconds
+from gateway.settings.resilience import (
+    AdmissionSettings,
+    AttemptsSettings,
+    BalanceSettings,
+    BreakerSettings,
+    HealthSettings,
+    ReplicaSettings,
+)
 from router.policy import DEFAULT_MIN_GAIN
 from router.routes import RouteError, compile_rule
 from router.types import Effort, Tier
@@ -33,18 +41,9 @@ def _check_name(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][\w.:/@-]*$")]
 OwnName = Annotated[Name, AfterValidator(_check_name)]
 Dial = Literal["cheap", "balanced", "quality", "max"]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Dollars = Annotated[float, Field(ge=0)]
-
-
-class Frozen(BaseModel):
-    """Base of all settings: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class AbilitiesSettings(Frozen):
@@ -71,9 +70,25 @@ class TimeoutSettings(Frozen):
     """Deadlines of one call to a backend, in seconds."""
 
     connect: Seconds = Field(5.0, description="until the connection stands")
-    first_token: Seconds = Field(600.0, description="until the answer's first byte")
-    idle: Seconds = Field(300.0, description="between two pieces of an answer")
+    first_token: Seconds = Field(
+        600.0, description="until a stream's first text, reasoning or tool call, or a plain answer's first byte"
+    )
+    idle: Seconds = Field(
+        300.0, description="between two pieces of an answer; comments and empty events of a stream do not count"
+    )
     total: Seconds = Field(3600.0, description="for the whole call")
+
+
+def _expand_replicas(written: object) -> object:
+    """Read a list of URLs, of `{url: …}`, or of both."""
+    if not isinstance(written, list):
+        return written
+    return [{"url": item} if isinstance(item, str) else item for item in written]
+
+
+Replicas = Annotated[tuple[ReplicaSettings, ...], BeforeValidator(_expand_replicas)]
+SOLE_REPLICA = "only"
+"""What the server of a backend with one `url` is called."""
 
 
 class BackendSettings(Frozen):
@@ -85,6 +100,9 @@ class BackendSettings(Frozen):
         "embedded: the model in the box",
     )
     url: HttpUrl | None = Field(None, description="base URL, with /v1 where the server has it")
+    replicas: Replicas = Field(
+        (), description="several equal servers in place of `url`: a list of base URLs, or of {url, name, weight, …}"
+    )
     model: str = Field(min_length=1, description="model id as the backend knows it")
     family: str | None = Field(None, description="model family (deepseek-v3, kimi-k2 …); guessed from the model id")
     host: str | None = Field(None, description="what serves it (vllm, sglang, deepseek …); guessed from the URL")
@@ -93,16 +111,45 @@ class BackendSettings(Frozen):
     context_window: int = Field(128_000, ge=1, description="tokens of prompt and answer together")
     abilities: AbilitiesSettings = Field(default_factory=AbilitiesSettings)
     price: PriceSettings = Field(default_factory=PriceSettings)
-    max_concurrency: int | None = Field(None, ge=1, description="calls in flight at once; more wait")
+    max_concurrency: int | None = Field(None, ge=1, description="calls in flight at once, of each replica; more wait")
+    balance: BalanceSettings = Field(default_factory=BalanceSettings)
+    breaker: BreakerSettings = Field(default_factory=BreakerSettings)
+    health: HealthSettings | None = Field(None, description="ask each replica by itself if it is well; unset: never")
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings)
 
     @model_validator(mode="after")
     def _check_address(self) -> BackendSettings:
-        if self.transport == "http" and self.url is None:
+        if self.url is not None and self.replicas:
+            raise ValueError("give url or replicas, not both: one server is a url, several are replicas")
+        if self.transport == "http" and self.url is None and not self.replicas:
             raise ValueError("a backend with transport http needs a url, such as http://127.0.0.1:8000/v1")
-        if self.transport == "embedded" and self.url is not None:
+        if self.transport == "embedded" and (self.url is not None or self.replicas):
             raise ValueError("the embedded model has no url: remove it, or set transport to http")
         return self
+
+    @model_validator(mode="after")
+    def _check_replica_names(self) -> BackendSettings:
+        names = [replica.shown_name for replica in self.replicas]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"replicas: {twice!r} is there twice; give each server one entry and a name of its own")
+        return self
+
+    def addresses(self) -> tuple[ReplicaSettings, ...]:
+        """Give the servers behind the backend: the replicas, or the one at `url`; none for the model in the box."""
+        if self.replicas or self.url is None:
+            return self.replicas
+        return (ReplicaSettings(url=self.url, name=SOLE_REPLICA),)
+
+    def at(self, replica: ReplicaSettings) -> BackendSettings:
+        """Give the settings as they are for one server."""
+        return self.model_copy(
+            update={
+                "url": replica.url,
+                "replicas": (),
+                "key": replica.key or self.key,
+                "headers": {**self.headers, **replica.headers},
+            }
+        )
 
 
 class TargetSettings(Frozen):
@@ -256,6 +303,9 @@ class KeySettings(Frozen):
     )
     models: tuple[str, ...] | None = Field(None, description="model names this key may ask for; unset means all")
     tiers: tuple[Tier, ...] | None = Field(None, description="tiers that may serve it; unset means all")
+    priority: Literal["high", "normal", "low"] = Field(
+        "normal", description="who goes first in line; a request may lower its own by x-thalamus-priority"
+    )
     dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
 
     @model_validator(mode="after")
@@ -275,6 +325,12 @@ class ServerSettings(Frozen):
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
     body_timeout_s: Seconds = Field(60.0, description="a request's body must be complete after this")
     drain_s: Seconds = Field(600.0, description="how long open answers may finish after SIGTERM")
+    keep_alive_s: Seconds | None = Field(
+        10.0, description="a stream that is silent for so long gets a comment, before its first event as well"
+    )
+    admin_key: SecretStr | None = Field(
+        None, description="bearer token for /admin; without one, /admin answers callers on this machine only"
+    )
 
     @property
     def loopback(self) -> bool:
@@ -315,6 +371,8 @@ class Settings(Frozen):
         default_factory=dict, description="further model names and what they stand for, such as gpt-4o: auto"
     )
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    attempts: AttemptsSettings = Field(default_factory=AttemptsSettings)
+    admission: AdmissionSettings = Field(default_factory=AdmissionSettings)
     limits: tuple[LimitSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
     cache: CacheSettings = Field(default_factory=CacheSettings)

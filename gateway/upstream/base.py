@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
+from gateway.errors import UpstreamError
+
 
 class Answer(Protocol):
     """A backend's answer whose status was 200. Whoever holds it closes it, also when cancelled."""
@@ -20,6 +22,10 @@ class Answer(Protocol):
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """Read the body as it arrives. Raises an UpstreamError when it breaks off."""
+        ...
+
+    def abort(self, error: UpstreamError) -> None:
+        """Make the read that is under way, and every later one, raise this error. For watchdogs: it does not wait."""
         ...
 
     async def close(self) -> None:

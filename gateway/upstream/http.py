@@ -20,11 +20,11 @@ from gateway.errors import (
     UpstreamFailed,
     UpstreamMisconfigured,
     UpstreamRateLimited,
-    UpstreamRefused,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from gateway.settings import BackendSettings, TimeoutSettings
+from gateway.settings import BackendSettings
+from gateway.upstream.refusals import kind_of_refusal
 
 MAX_ERROR_BYTES = 64 * 1024
 """As much of a refusal as is read."""
@@ -42,6 +42,7 @@ _PASSED_ON = {
         HTTPStatus.UNPROCESSABLE_ENTITY,
     )
 }
+_ASKS_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 ERROR_MAP: Mapping[type[BaseException], type[UpstreamError]] = {
@@ -130,9 +131,8 @@ class HttpUpstream:
         if settings.key is not None:
             self._headers["authorization"] = f"Bearer {settings.key.get_secret_value()}"
         self._timeout = aiohttp.ClientTimeout(
-            total=None,  # kept by `HttpAnswer`, for an answer that keeps coming
+            total=None,  # kept, as are all other deadlines, by whoever makes the call
             sock_connect=settings.timeouts.connect,
-            sock_read=settings.timeouts.first_token,
         )
 
     async def start(self) -> None:
@@ -144,12 +144,11 @@ class HttpUpstream:
     async def open(self, path: str, body: bytes) -> HttpAnswer:
         """Send the body and wait for a 200; raise an UpstreamError for all else."""
         try:
-            async with asyncio.timeout(self._timeouts.first_token):
-                response = await self._post(path, body)
+            response = await self._post(path, body)
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._name) from error
         if response.status == HTTPStatus.OK:
-            return HttpAnswer(self._name, response, self._timeouts)
+            return HttpAnswer(self._name, response, self._timeouts.idle)
         try:
             async with asyncio.timeout(self._timeouts.idle):
                 refusal = await _read_up_to(MAX_ERROR_BYTES, response.content)
@@ -180,36 +179,36 @@ class HttpUpstream:
 class HttpAnswer:
     """An answer being read from a connection."""
 
-    def __init__(self, backend: str, response: aiohttp.ClientResponse, timeouts: TimeoutSettings) -> None:
+    def __init__(self, backend: str, response: aiohttp.ClientResponse, idle_s: float) -> None:
         self._backend = backend
         self._response = response
-        self._timeouts = timeouts
+        self._idle_s = idle_s
         self.headers = response.headers
-        if response.connection is not None and response.connection.protocol is not None:
-            # From the head of the answer on, the client's own read timer keeps the idle deadline: it is re-armed
-            # as bytes arrive, where a timeout around every read would cost 3 µs an event.
-            response.connection.protocol.read_timeout = timeouts.idle
 
     async def read(self) -> bytes:
-        """Read the whole body."""
+        """Read the whole body, its pieces no further apart than the idle deadline."""
+        connection = self._response.connection
+        if connection is not None and connection.protocol is not None:
+            # The client's own read timer, which is re-armed as bytes arrive.
+            connection.protocol.read_timeout = self._idle_s
+            connection.protocol.start_timeout()
         try:
-            async with asyncio.timeout(self._timeouts.total):
-                return await self._response.read()
+            return await self._response.read()
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._backend) from error
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Read the body piece by piece, each within the idle deadline, all within the total one."""
+        """Read the body piece by piece. No timer runs for it: see `gateway.relaying.Watch`."""
         content = self._response.content
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._timeouts.total
         try:
             while chunk := await content.readany():
                 yield chunk
-                if loop.time() > end:
-                    raise TimeoutError
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._backend) from error
+
+    def abort(self, error: UpstreamError) -> None:
+        """Make the reader raise this error."""
+        self._response.content.set_exception(error)
 
     async def close(self) -> None:
         """Return the connection to the pool if the answer was read to its end, else cut it."""
@@ -232,8 +231,6 @@ def _refusal(backend: str, response: aiohttp.ClientResponse, body: bytes) -> Ups
     error: UpstreamError
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         error = UpstreamRateLimited(f"Backend '{backend}' is rate-limiting.", backend=backend)
-        if retry_after := response.headers.get("retry-after"):
-            error.headers["retry-after"] = retry_after
     elif status in _OUR_FAULT:
         error = UpstreamMisconfigured(
             f"Backend '{backend}' refused the gateway's key, address or model id ({status}).", backend=backend
@@ -241,7 +238,7 @@ def _refusal(backend: str, response: aiohttp.ClientResponse, body: bytes) -> Ups
     elif status == HTTPStatus.REQUEST_TIMEOUT:
         error = UpstreamTimeout(f"Backend '{backend}' gave up waiting (408).", backend=backend)
     elif HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        error = UpstreamRefused(
+        error = kind_of_refusal(body)(
             f"Backend '{backend}' refused the request ({status}).",
             backend=backend,
             status=_PASSED_ON.get(status, HTTPStatus.BAD_REQUEST),
@@ -249,6 +246,8 @@ def _refusal(backend: str, response: aiohttp.ClientResponse, body: bytes) -> Ups
         )
     else:
         error = UpstreamFailed(f"Backend '{backend}' failed ({status}).", backend=backend)
+    if status in _ASKS_TO_WAIT and (retry_after := response.headers.get("retry-after")):
+        error.headers["retry-after"] = retry_after
     return error
 
 

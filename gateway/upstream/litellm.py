@@ -21,6 +21,8 @@ import aiohttp
 import msgspec
 
 from gateway.errors import (
+    UpstreamContentRefused,
+    UpstreamContextExceeded,
     UpstreamError,
     UpstreamFailed,
     UpstreamMisconfigured,
@@ -30,6 +32,7 @@ from gateway.errors import (
     UpstreamUnreachable,
 )
 from gateway.settings import BackendSettings, SettingsError, TimeoutSettings
+from gateway.upstream.refusals import kind_of_refusal
 
 CHAT_FIELDS = frozenset({
     "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens",
@@ -301,6 +304,9 @@ class WholeAnswer:
         """Give the whole body, as one piece."""
         yield self._body
 
+    def abort(self, error: UpstreamError) -> None:
+        """Nothing to stop: the body has been read."""
+
     async def close(self) -> None:
         """Nothing to let go of: the body has been read."""
 
@@ -316,6 +322,8 @@ class StreamedAnswer:
         self._responses = responses
         self._timeouts = timeouts
         self._translate = translate
+        self._waiting: asyncio.Timeout | None = None
+        self._aborted: UpstreamError | None = None
 
     async def read(self) -> bytes:
         """Read all events."""
@@ -328,16 +336,25 @@ class StreamedAnswer:
         end = loop.time() + self._timeouts.total
         try:
             while True:
-                async with asyncio.timeout_at(min(end, loop.time() + self._timeouts.idle)):
+                async with asyncio.timeout_at(min(end, loop.time() + self._timeouts.idle)) as self._waiting:
                     chunk = await anext(self._stream, None)
+                self._waiting = None
+                if self._aborted is not None:
+                    raise self._aborted  # noqa: TRY301  one way out for all that ends the stream early
                 if chunk is None:
                     break
                 yield b"data: " + self._encode_chunk(chunk) + b"\n\n"
         except Exception as error:
-            raise self._translate(error) from error
+            raise self._aborted or self._translate(error) from error
         finally:
             await self.close()
         yield DONE
+
+    def abort(self, error: UpstreamError) -> None:
+        """Make the reader raise this error."""
+        self._aborted = error
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Cut the connection, unless it has been given back."""
@@ -396,16 +413,18 @@ def translate(error: BaseException, backend: str, secrets: Iterable[str] = ()) -
 
 def _refusal(error: BaseException, status: HTTPStatus, backend: str, secrets: Iterable[str]) -> UpstreamRefused:
     raised = load_litellm().exceptions
-    message, code = f"Backend '{backend}' refused the request ({type(error).__name__}).", UpstreamRefused.code
-    if isinstance(error, raised.ContextWindowExceededError):
-        message, code = f"The request exceeds the context window of backend '{backend}'.", "context_length_exceeded"
-    elif isinstance(error, raised.ContentPolicyViolationError):
-        code = "content_policy_violation"
+    message, kind = f"Backend '{backend}' refused the request ({type(error).__name__}).", UpstreamRefused
     words = next(_provider_words(error), None)
+    if isinstance(error, raised.ContextWindowExceededError):
+        message, kind = f"The request exceeds the context window of backend '{backend}'.", UpstreamContextExceeded
+    elif isinstance(error, raised.ContentPolicyViolationError):
+        kind = UpstreamContentRefused
+    elif words is not None:
+        kind = kind_of_refusal(words.encode())
     if words is None or any(secret in words for secret in secrets):
         words = message
-    answer = {"message": words, "type": UpstreamRefused.type, "param": None, "code": code}
-    return UpstreamRefused(message, backend=backend, status=status, answer=msgspec.json.encode({"error": answer}))
+    answer = {"message": words, "type": UpstreamRefused.type, "param": None, "code": kind.code}
+    return kind(message, backend=backend, status=status, answer=msgspec.json.encode({"error": answer}))
 
 
 class _ErrorObject(msgspec.Struct):

@@ -46,17 +46,23 @@ class ServingError(AssertionError):
 def settings_over(standin_url: str, **changes: Any) -> dict[str, Any]:
     """Give a configuration with a fast and a deep backend, both on one stand-in, and every ability.
 
-    `changes` replace whole top-level sections; `server` is merged, so that the port stays free to choose.
+    `changes` replace whole top-level sections; `server` is merged, so that the port stays free to choose. Every target
+    is called once, and what a backend did before is not held against it: tests that share a gateway shall not feel each
+    other's failures. What retries and breakers do has tests of its own, which set these back.
     """
     url = f"{standin_url}/v1"
-    abilities = {"vision": True, "audio": True}
+    shared = {
+        "abilities": {"vision": True, "audio": True},
+        "breaker": {"enabled": False, "most_cooldown_s": 0},
+    }
     server = {"port": 0, "drain_s": 2, **changes.pop("server", {})}
     return {
         "backends": {
-            "swift": {"url": url, "model": "swift-1", "abilities": abilities},
-            "sage": {"url": url, "model": "sage-1", "abilities": abilities},
+            "swift": {"url": url, "model": "swift-1", **shared},
+            "sage": {"url": url, "model": "sage-1", **shared},
         },
         "tiers": {"fast": "swift", "deep": "sage"},
+        "attempts": {"patience_s": 0, "backoff_s": 0, "retries_per_s": 0, "retry_share": 0},
         "telemetry": {"log_format": "json"},
         "server": server,
         **changes,

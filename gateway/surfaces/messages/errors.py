@@ -74,4 +74,6 @@ def _read_words(error: ThalamusError) -> _Words:
         return _Words(error.message, error.code)
 
 
-MESSAGES_ERRORS = ErrorShape(body=error_body, event=error_event, headers=error_headers)
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+MESSAGES_ERRORS = ErrorShape(body=error_body, event=error_event, headers=error_headers, keep_alive=PING)

@@ -27,6 +27,18 @@ class DialectError(ValueError):
     """A row cannot be used; the message names file and path, what is wrong and what would be right."""
 
 
+class WrittenContinuation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a host is told to go on with an assistant message that has begun, where it can be."""
+
+    source: str
+    request: dict[str, Any] = {}
+    """Fields of the request."""
+    message: dict[str, Any] = {}
+    """Fields of the message that is gone on with, the last one."""
+    url: str = ""
+    """What the backend's URL must hold."""
+
+
 class WrittenHost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where models are served: a vendor's API, a reseller or an engine."""
 
@@ -36,6 +48,7 @@ class WrittenHost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Host names in a URL that mean this host; subdomains count. Engines have none."""
     reasoning_field: str = "reasoning_content"
     """Where its answers carry reasoning, unless a row says otherwise."""
+    continuation: WrittenContinuation | None = None
 
 
 class WrittenFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,7 +176,7 @@ def _known_keys(path: str) -> tuple[str, ...]:
     place = re.sub(r"\[.*?\]", "", path).rsplit(".", 1)[-1]
     shape = {
         "hosts": WrittenHost, "families": WrittenFamily, "rows": WrittenDialect,
-        "rules": WrittenRule, "policies": WrittenRule, "budget": WrittenBudget,
+        "rules": WrittenRule, "policies": WrittenRule, "budget": WrittenBudget, "continuation": WrittenContinuation,
     }.get(place, WrittenFile)  # fmt: skip
     return shape.__struct_fields__
 

@@ -214,7 +214,7 @@ def test_metrics_count_each_call_at_its_own_backend_and_the_check():
     assert 'thalamus_tokens_total{backend="sage",sort="output"} 500.0' in text
     assert f'thalamus_cost_dollars_total{{backend="swift"}} {FAST_COST}' in text
     assert 'thalamus_cascade_checks_total{backend="swift",finding="low-confidence"} 1.0' in text
-    assert 'thalamus_attempts_total{backend="swift",error=""} 1.0' in text
+    assert 'thalamus_attempts_total{backend="swift",error="",replica=""} 1.0' in text
 
 
 WRONG = [

@@ -18,7 +18,7 @@ def every(base: type) -> list[type]:
 def make(kind: type[ThalamusError]) -> ThalamusError:
     if kind is errors.InternalError:
         return kind()
-    if kind is UpstreamRefused:
+    if issubclass(kind, UpstreamRefused):
         return kind("x", backend="b", status=400)
     if issubclass(kind, UpstreamError):
         return kind("x", backend="b")

@@ -14,6 +14,8 @@ from contextlib import aclosing, asynccontextmanager, suppress
 import pytest
 
 from gateway.errors import (
+    UpstreamContentRefused,
+    UpstreamContextExceeded,
     UpstreamError,
     UpstreamFailed,
     UpstreamMisconfigured,
@@ -417,9 +419,9 @@ class TestFields:
 
 REFUSALS = [
     (Refusal(400, "invalid_request_error", "max_tokens: 9 > 8"), UpstreamRefused, 400, "upstream_refused"),
-    (Refusal(400, "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"), UpstreamRefused, 400,
+    (Refusal(400, "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"), UpstreamContextExceeded, 400,
      "context_length_exceeded"),
-    (Refusal(400, "invalid_request_error", "Output blocked by content filtering policy"), UpstreamRefused, 400,
+    (Refusal(400, "invalid_request_error", "Output blocked by content filtering policy"), UpstreamContentRefused, 400,
      "content_policy_violation"),
     (Refusal(413, "request_too_large", "Request exceeds the maximum size"), UpstreamRefused, 413, "upstream_refused"),
     (Refusal(401, "authentication_error", "invalid x-api-key"), UpstreamMisconfigured, 502, "upstream_misconfigured"),
@@ -444,7 +446,7 @@ class TestErrors:
         assert (type(error), error.status, error.backend) == (kind, status, "claude")
         said = json.loads(error.body())["error"]
         assert said["code"] == code
-        if kind is UpstreamRefused:
+        if issubclass(kind, UpstreamRefused):
             assert said["message"] == str(refusal)
         assert PROMPT not in error.message
         assert KEY not in error.message

@@ -168,3 +168,16 @@ def test_every_decision_explains_itself_and_has_its_own_id():
     document = first.as_dict()
     assert document["targets"][0] == {"backend": "big", "effort": "high", "tier": "deep"}
     assert document["steps"][0]["rule"] == "difficulty"
+
+
+BUSY = [
+    ({Tier.DEEP}, Tier.FAST, Reason.LOAD),
+    ({Tier.FAST}, Tier.DEEP, Reason.DIFFICULTY),
+    ({Tier.DEEP, Tier.FAST}, Tier.DEEP, Reason.DIFFICULTY),
+]
+
+
+@pytest.mark.parametrize(("busy", "tier", "reason"), BUSY, ids=["elsewhere", "not concerned", "nowhere to go"])
+def test_a_busy_tier_hands_over_only_to_one_that_is_not(busy, tier, reason):
+    decision = ask(0.9, busy=frozenset(busy))
+    assert (decision.tier, decision.reason) == (tier, reason)

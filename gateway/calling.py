@@ -1,0 +1,189 @@
+"""One call to one replica: written, opened, held until it is useful, and then either given or thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gateway.attempts import Step
+from gateway.cache.replay import Recorder
+from gateway.errand import Errand, Outgoing
+from gateway.errors import UpstreamError, UpstreamFailed, UpstreamTimeout
+from gateway.exchange import Call, Reply, StreamReply
+from gateway.reasoning import FrameRewriter, rewrite_answer
+from gateway.relaying import Stream, Tally, Watch, hold_until_useful
+from gateway.settings import TimeoutSettings
+from gateway.streaming import Relay
+from gateway.upstream.base import Answer
+from gateway.upstream.pool import Backend
+from gateway.vault import Listener
+from gateway.wire.usage import usage_of
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Given:
+    """What one call gave: the reply, without the decision's headers yet.
+
+    Attributes:
+        headers: of the backend's answer.
+        recorder: has what a stream said, for the cache.
+        relay: of a stream.
+    """
+
+    step: Step
+    reply: Reply | StreamReply
+    headers: Mapping[str, str]
+    outgoing: Outgoing
+    tally: Tally
+    recorder: Recorder | None = None
+    relay: Relay | None = None
+
+    async def discard(self) -> None:
+        """Close what was opened."""
+        if isinstance(self.reply, StreamReply):
+            await self.reply.rest.aclose()
+
+
+async def call_once(call: Call, errand: Errand, step: Step, *, record_stream: bool) -> Given:
+    """Make one call, and wait until its answer is whole or, for a stream, of use.
+
+    Args:
+        call: the request being served; nothing of it is changed, so that two calls may race.
+        errand: what is asked.
+        step: of whom; its lease is released when the answer is closed, or here.
+        record_stream: whether a stream is recorded for the cache.
+
+    Raises:
+        UpstreamError: what was asked for did not come, or not in time.
+    """
+    backend, lease = call.rooms.backends[step.target.backend], step.lease
+    try:
+        outgoing = errand.prepare(backend, step.target)
+        async with _patience(backend, step) as patience:
+            tally = Tally()
+            answer = await _timed(tally, lease.open(errand.path, outgoing.body))
+            if errand.stream:
+                given = await _begin_stream(
+                    call, errand, step, backend, answer, outgoing, tally, patience, record_stream=record_stream
+                )
+            else:
+                patience.reschedule(_ends_at(backend.settings.timeouts, step))
+                body = await _read_whole(backend, errand, answer, outgoing.listener, tally)
+                given = Given(step, Reply(body), answer.headers, outgoing, tally)
+    except UpstreamError as error:
+        lease.failed(error)
+        lease.release()
+        raise
+    except BaseException:
+        lease.release()
+        raise
+    lease.succeeded()
+    return given
+
+
+class _patience:  # noqa: N801  used as a function, as asyncio.timeout is
+    """The deadline until an answer is of use; passing it is the backend's failure."""
+
+    def __init__(self, backend: Backend, step: Step) -> None:
+        self._backend = backend.name
+        loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout_at(min(loop.time() + backend.settings.timeouts.first_token, step.ends_at))
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        return await self._timeout.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise UpstreamTimeout(f"Backend '{self._backend}' did not answer in time.", backend=self._backend) from None
+
+
+def _ends_at(timeouts: TimeoutSettings, step: Step) -> float:
+    return min(asyncio.get_running_loop().time() + timeouts.total, step.ends_at)
+
+
+async def _read_whole(
+    backend: Backend, errand: Errand, answer: Answer, listener: Listener | None, tally: Tally
+) -> bytes:
+    try:
+        body = await _timed(tally, answer.read())
+        if listener is not None:
+            listener.hear_answer(body)
+        if errand.choices:
+            body = rewrite_answer(body, backend.reasoning)
+        tally.usage = usage_of(body)
+        return body if errand.inspect is None else errand.inspect(body)
+    except ValueError:
+        raise UpstreamFailed(
+            f"Backend '{backend.name}' sent an answer that is not JSON.", backend=backend.name
+        ) from None
+    finally:
+        await answer.close()
+
+
+async def _begin_stream(
+    call: Call,
+    errand: Errand,
+    step: Step,
+    backend: Backend,
+    answer: Answer,
+    outgoing: Outgoing,
+    tally: Tally,
+    patience: asyncio.Timeout,
+    *,
+    record_stream: bool,
+) -> Given:
+    """Wait for the first useful piece: until it is here, another backend may still be asked."""
+    listener, request = outgoing.listener, call.record.request
+    rewriter = FrameRewriter(backend.reasoning, choices=errand.choices) if errand.choices else None
+    rewrite = listener.around(rewriter) if listener is not None and rewriter is not None else rewriter
+    relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
+    recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if record_stream else None
+    timeouts = backend.settings.timeouts
+    ends_at = _ends_at(timeouts, step)
+    watch = Watch(backend.name, relay, answer, timeouts, ends_at)
+
+    def go_on_watched() -> None:
+        patience.reschedule(ends_at)
+        watch.start()
+
+    stream = Stream(
+        relay=relay,
+        answer=answer,
+        lease=step.lease,
+        tally=tally,
+        watch=watch,
+        started=call.record.started,
+        on_output=go_on_watched,
+        rewriter=rewriter,
+        recorder=recorder,
+        prompt_tokens=request.needs.prompt_tokens if request is not None else 0,
+    )
+    pieces = stream.pieces()
+    try:
+        _check_is_event_stream(answer, backend)
+        first = await hold_until_useful(pieces, relay)
+    except BaseException:  # cancelled or failed: nobody else will close what is not handed over
+        await pieces.aclose()
+        await answer.close()
+        raise
+    return Given(step, StreamReply(first, pieces), answer.headers, outgoing, tally, recorder, relay)
+
+
+def _check_is_event_stream(answer: Answer, backend: Backend) -> None:
+    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+        raise UpstreamFailed(f"Backend '{backend.name}' did not answer with an event stream.", backend=backend.name)
+
+
+async def _timed(tally: Tally, waiting: Awaitable[T]) -> T:
+    started = time.perf_counter()
+    try:
+        return await waiting
+    finally:
+        tally.waited(time.perf_counter() - started)

@@ -1,0 +1,185 @@
+"""A backend's stream on its way to the client: held until it is useful, relayed, watched, and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from gateway.accounting import Record
+from gateway.cache.replay import Recorder
+from gateway.errors import UpstreamError, UpstreamTimeout
+from gateway.prices import Usage
+from gateway.reasoning import FrameRewriter
+from gateway.settings import TimeoutSettings
+from gateway.streaming import Relay, carries_output
+from gateway.upstream.base import Answer
+from gateway.upstream.replica import Lease
+
+_LOOKS_PER_DEADLINE = 4
+_LONGEST_BETWEEN_LOOKS_S = 15.0
+_SHORTEST_BETWEEN_LOOKS_S = 0.02
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one call took, until it is known whether its answer is the one that is given."""
+
+    upstream_s: float = 0.0
+    first_token_s: float | None = None
+    usage: Usage | None = None
+    is_partial: bool = False
+    _record: Record | None = None
+
+    def adopt(self, record: Record) -> None:
+        """Count the call in the request's record, now and when it ends: its answer is the one that is given."""
+        self._record = record
+        record.upstream_s += self.upstream_s
+        record.usage, record.is_partial = self.usage, self.is_partial
+        if record.first_token_s is None:
+            record.first_token_s = self.first_token_s
+
+    def waited(self, seconds: float) -> None:
+        """Note time spent waiting for the backend."""
+        self.upstream_s += seconds
+        if self._record is not None:
+            self._record.upstream_s += seconds
+
+    def end(self, usage: Usage | None, *, partial: bool) -> None:
+        """Note what the backend has counted; an answer that broke off is estimated."""
+        self.usage, self.is_partial = usage, partial
+        if self._record is not None:
+            self._record.usage, self._record.is_partial = usage, partial
+
+
+class Watch:
+    """Sees to it that a stream goes on: output must come within the idle deadline, its end within the total one.
+
+    It looks now and then, so that the hot path sets no timer: it clears the relay's `output_seen`, and whatever frame
+    bears output next sets it again. Comments and empty events do not, so that a backend's own keep-alive does not pass
+    for progress. A deadline is noticed up to a quarter of it late. Time in which the client does not take what there
+    is counts as progress.
+    """
+
+    __slots__ = ("_answer", "_backend", "_ends_at", "_every_s", "_idle_s", "_loop", "_relay", "_seen_at", "_timer",
+                 "is_waiting")  # fmt: skip
+
+    def __init__(self, backend: str, relay: Relay, answer: Answer, timeouts: TimeoutSettings, ends_at: float) -> None:
+        self._backend = backend
+        self._relay = relay
+        self._answer = answer
+        self._idle_s = timeouts.idle
+        self._ends_at = ends_at
+        share = min(timeouts.idle, timeouts.total) / _LOOKS_PER_DEADLINE
+        self._every_s = min(max(share, _SHORTEST_BETWEEN_LOOKS_S), _LONGEST_BETWEEN_LOOKS_S)
+        self._loop = asyncio.get_running_loop()
+        self._seen_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_waiting = True
+
+    def start(self) -> None:
+        """Begin to look: the stream has begun."""
+        self._seen_at = self._loop.time()
+        self._timer = self._loop.call_later(self._every_s, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        now, relay = self._loop.time(), self._relay
+        if relay.output_seen or not self.is_waiting:
+            relay.output_seen = False
+            self._seen_at = now
+        if now >= self._ends_at:
+            self._cut("took longer than it may in all")
+        elif now - self._seen_at >= self._idle_s:
+            self._cut(f"has said nothing for {self._idle_s:g} s")
+        else:
+            self._timer = self._loop.call_later(self._every_s, self._look)
+
+    def _cut(self, why: str) -> None:
+        self._timer = None
+        self._answer.abort(UpstreamTimeout(f"Backend '{self._backend}' {why}.", backend=self._backend))
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One backend's answer, being relayed.
+
+    Attributes:
+        on_output: called at the first output, which the client may not get to see yet.
+        prompt_tokens: of the request, estimated, for an answer that breaks off before the backend has counted.
+    """
+
+    relay: Relay
+    answer: Answer
+    lease: Lease
+    tally: Tally
+    watch: Watch
+    started: float
+    on_output: Callable[[], None] = lambda: None
+    rewriter: FrameRewriter | None = None
+    recorder: Recorder | None = None
+    prompt_tokens: int = 0
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what can be sent on, as it arrives; close the backend's answer at the end, whatever the end is."""
+        clock, relay, tally, watch = time.perf_counter, self.relay, self.tally, self.watch
+        recorder, is_whole = self.recorder, False
+        waiting = clock()
+        try:
+            async with aclosing(self.answer.chunks()) as chunks:
+                async for chunk in chunks:
+                    watch.is_waiting = False
+                    tally.waited(clock() - waiting)
+                    if recorder is not None:
+                        recorder.feed(chunk)
+                    piece = relay.feed(chunk)
+                    if tally.first_token_s is None and relay.output_seen:
+                        tally.first_token_s = clock() - self.started
+                        self.on_output()
+                    if piece:
+                        yield piece
+                    waiting = clock()
+                    watch.is_waiting = True
+                    if relay.done:
+                        break
+            last = relay.finish()
+            is_whole = True
+            if last:
+                yield last
+        except UpstreamError as error:
+            self.lease.failed(error)
+            raise
+        finally:
+            watch.stop()
+            tally.end(self._usage(is_whole=is_whole), partial=not is_whole)
+            await self.answer.close()
+
+    def _usage(self, *, is_whole: bool) -> Usage | None:
+        """Give the tokens as the backend counted them, else as they were seen: about one in each event."""
+        usage = self.relay.usage
+        if usage is None:
+            return None if is_whole or not self.relay.frames else Usage(self.prompt_tokens, self.relay.frames)
+        if self.rewriter is not None and not usage.reasoning:
+            return replace(usage, reasoning=self.rewriter.reasoning_tokens)
+        return usage
+
+
+async def hold_until_useful(pieces: AsyncGenerator[bytes, None], relay: Relay) -> bytes:
+    """Wait for the first text, reasoning or tool call, or the end of an answer without any, and give all up to there.
+
+    Until then another backend may still be asked. A backend's keep-alives are dropped: the client gets the gateway's.
+    """
+    held: list[bytes] = []
+    async for piece in pieces:
+        if carries_output(piece) or relay.done:
+            return b"".join([*held, piece])
+        if not piece.startswith(b":"):
+            held.append(piece)
+    return b"".join(held)

@@ -1,0 +1,1 @@
+"""What goes wrong in production, done on purpose: `make chaos`, and in a short form `make test`."""

@@ -1,0 +1,51 @@
+"""`python -m tests.chaos`: every scenario in its long form, written as a table into docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.chaos.scenarios import LONG, SCENARIOS, SHORT, Result, World
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+_TABLE = re.compile(r"(<!-- chaos: written by `make chaos` -->\n).*?(<!-- /chaos -->)", re.DOTALL)
+
+
+def main() -> int:
+    """Run the scenarios; 1 when one of them did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="the form that runs with the tests; writes nothing")
+    parser.add_argument("--only", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS))
+    options = parser.parse_args()
+    console, results = Console(), []
+    for name in options.only:
+        console.print(f"{name} …")
+        with tempfile.TemporaryDirectory(prefix="thalamus-chaos-") as folder:
+            result = asyncio.run(SCENARIOS[name](World(Path(folder), SHORT if options.short else LONG)))
+        results.append(result)
+        console.print(f"  {'[red]missed' if result.faults else '[green]held'}[/]: {result.measured}", highlight=False)
+        for fault in result.faults:
+            console.print(f"    {fault}", highlight=False, markup=False)
+    if not options.short and len(results) == len(SCENARIOS):
+        _write(results)
+    return int(any(result.faults for result in results))
+
+
+def _write(results: list[Result]) -> None:
+    rows = [
+        f"| {result.name} | {result.goal} | {result.measured}{' — **missed**' if result.faults else ''} |"
+        for result in results
+    ]
+    table = "\n".join(["| harm | to be reached | measured |", "|---|---|---|", *rows])
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(_TABLE.sub(lambda match: f"{match[1]}{table}\n{match[2]}", page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
