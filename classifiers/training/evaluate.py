@@ -75,7 +75,7 @@ def evaluate(
     if report is not None:
         from classifiers.training.report import write
 
-        write(report, figures, judged)
+        write(report, figures, judged, _folders(bundle))
     if show:
         from classifiers.training.report import print_tables
 
@@ -262,8 +262,11 @@ def _homemade() -> tuple[list[Any], list[Any], dict[str, Any]]:
 
 
 def _size(bundle: str | Path) -> float:
-    folders = [BUNDLES / name if (BUNDLES / name).is_dir() else Path(name) for name in str(bundle).split("+")]
-    return round(sum(path.stat().st_size for folder in folders for path in folder.iterdir()) / 1e6, 2)
+    return round(sum(path.stat().st_size for folder in _folders(bundle) for path in folder.iterdir()) / 1e6, 2)
+
+
+def _folders(bundle: str | Path) -> list[Path]:
+    return [BUNDLES / name if (BUNDLES / name).is_dir() else Path(name) for name in str(bundle).split("+")]
 
 
 def _rounded(value: float) -> float:

@@ -17,10 +17,10 @@ from classifiers.features import FEATURES_VERSION, STRUCTURE
 from classifiers.onnx import Graph
 from classifiers.sentences import SentenceEncoder
 from classifiers.terms import EVIDENCE_FILE, HASHES_FILE, TermTable
+from classifiers.training.card import CARD
 from classifiers.training.fit import CEILINGS, CLIP, HEADS, KINDS, SOUGHT, Heads
 from classifiers.training.vocabulary import Vocabulary
 
-CARD: Final = "MODEL_CARD.md"
 _OPSET: Final = 17
 _IR: Final = 8
 
@@ -154,7 +154,8 @@ def _write_golden(trained: Trained, folder: Path, golden: Sequence[Mapping[str, 
 
 
 def _write_manifest(trained: Trained, folder: Path) -> None:
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    serving = [path for path in sorted(folder.iterdir()) if path.name != CARD]  # the card may be written on
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in serving}
     manifest = _manifest(trained, hashes)
     written = {
         "format": FORMAT,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from classifiers.training.card import add_measured
 from classifiers.training.evaluate import Judged, calibration, curves
 
 _SCORERS: Final = ("model", "length", "LiteLLM", "k-means", "random")
@@ -27,8 +29,8 @@ _FIGURES: Final = (
 )
 
 
-def write(folder: Path, figures: Mapping[str, Any], judged: Judged) -> None:
-    """Write ``<bundle>.md`` and its pictures into `folder`."""
+def write(folder: Path, figures: Mapping[str, Any], judged: Judged, bundles: Sequence[Path]) -> None:
+    """Write ``<bundle>.md`` and its pictures into `folder`, and the main figures into the card of a single bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     name = figures["bundle"]
     pictures = [_draw_reliability(folder, name, judged), *_draw_curves(folder, name, figures, judged)]
@@ -42,6 +44,9 @@ def write(folder: Path, figures: Mapping[str, Any], judged: Judged) -> None:
         f"{tables}\n\n## Pictures\n\n{shown}\n"
     )
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    if len(bundles) == 1:
+        places = {picture: os.path.relpath(folder / picture, bundles[0]) for picture in pictures}
+        add_measured(bundles[0], figures, places)
 
 
 def print_tables(figures: Mapping[str, Any]) -> None:

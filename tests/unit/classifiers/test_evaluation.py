@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from classifiers.bundle import load_bundle
 from classifiers.training import baselines, evaluate, train, vocabulary
 from classifiers.training.dataset import Example
 from classifiers.training.labels import Label
@@ -58,6 +59,10 @@ def test_a_model_that_learnt_is_reported_above_chance_with_pictures(tiny: tuple[
     assert set(held) >= {"model", "length", "k-means", "random", "LiteLLM", "calibration_error"}
     page = (tmp_path / "tiny-v1.md").read_text()
     assert "| outcomes_held | 60 | APGR |" in page
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "| outcomes_held: APGR |" in card
+    assert "tiny-v1-reliability.png)" in card
+    assert load_bundle(bundle).name == "tiny-v1"  # a card that was written on is no broken bundle
     for picture in ("tiny-v1-reliability.png", "tiny-v1-outcomes_held.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
         assert picture in page
