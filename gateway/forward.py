@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -22,7 +22,8 @@ from gateway.cache.replay import Recorder, paced
 from gateway.cache.replay import replay as replay_kept
 from gateway.errors import UpstreamError, UpstreamFailed
 from gateway.exchange import Call, Reply, StreamReply
-from gateway.reasoning import FrameRewriter, rewrite_answer
+from gateway.reasoning import FrameRewriter, ReasoningOptions, rewrite_answer, show_answer, shown
+from gateway.show import Show
 from gateway.streaming import Relay
 from gateway.upstream.base import Answer
 from gateway.upstream.pool import Backend
@@ -63,6 +64,8 @@ class Errand:
         stream: whether the answer is streamed.
         usage_asked: whether the client wants the usage in its stream.
         choices: how many answers it wants; 0 where answers have no reasoning to normalise.
+        show: how much of the reasoning the client sees.
+        both_names: whether it gets `reasoning` beside `reasoning_content`.
         inspect: reads a whole answer before it is kept or sent, and gives what is.
     """
 
@@ -72,7 +75,24 @@ class Errand:
     stream: bool = False
     usage_asked: bool = False
     choices: int = 0
+    show: Show = Show.PASS
+    both_names: bool = False
     inspect: Callable[[bytes], bytes] | None = None
+
+    def normal(self, backend: Backend, body: bytes) -> bytes:
+        """Give a whole answer with its reasoning under one name, as it is kept for whoever asks next."""
+        return rewrite_answer(body, backend.reasoning) if self.choices else body
+
+    def shown(self, backend: Backend, body: bytes) -> bytes:
+        """Give a whole answer in its normal form with as much of the reasoning as the client sees."""
+        return show_answer(body, self._options(backend)) if self.choices else body
+
+    def rewriter(self, backend: Backend) -> FrameRewriter | None:
+        """Give what does both to the frames of a stream."""
+        return FrameRewriter(self._options(backend), choices=self.choices) if self.choices else None
+
+    def _options(self, backend: Backend) -> ReasoningOptions:
+        return shown(backend.reasoning, self.show, both_names=self.both_names)
 
 
 async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply:
@@ -137,9 +157,10 @@ class _Keeping:
             return None
         record.cache, record.target = "hit-exact", decision.targets[0]
         headers = decision_headers(decision, record) | {"age": f"{hit.age_s:.0f}"}
+        backend = call.rooms.backends[record.target.backend]
         if not errand.stream:
-            return Reply(hit.answer.body, headers)
-        frames = replay_kept(hit.answer, usage_asked=errand.usage_asked)
+            return Reply(errand.shown(backend, errand.normal(backend, hit.answer.body)), headers)
+        frames = replay_kept(hit.answer, usage_asked=errand.usage_asked, rewrite=errand.rewriter(backend))
         record.first_token_s = record.since_start()
         return StreamReply(b"", paced(frames, call.rooms.settings.cache.replay_pace), headers)
 
@@ -226,8 +247,7 @@ async def _read_whole(
         body = await _timed(call.record, answer.read())
         if listener is not None:
             listener.hear_answer(body)
-        if errand.choices:
-            body = rewrite_answer(body, backend.reasoning)
+        body = errand.normal(backend, body)
         call.record.usage = usage_of(body)
         if errand.inspect is not None:
             body = errand.inspect(body)
@@ -237,9 +257,10 @@ async def _read_whole(
         ) from None
     finally:
         await answer.close()
-    if keeping is None:
-        return Reply(body)
-    return Reply(body, after=lambda: keeping.keep(call, KeptAnswer(200, "application/json", body)))
+    reply = Reply(errand.shown(backend, body))
+    if keeping is not None:  # what is kept is all that was said: the next caller may see more of it, or less
+        reply.after = lambda: keeping.keep(call, KeptAnswer(200, "application/json", body))
+    return reply
 
 
 async def _begin_stream(
@@ -251,7 +272,7 @@ async def _begin_stream(
     listener: Listener | None,
 ) -> StreamReply:
     """Wait for the first piece: until it is here, another backend may still be asked."""
-    rewriter = FrameRewriter(backend.reasoning, choices=errand.choices) if errand.choices else None
+    rewriter = errand.rewriter(backend)
     rewrite = listener.around(rewriter) if listener is not None and rewriter is not None else rewriter
     relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
     recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if keeping else None
@@ -301,7 +322,7 @@ async def _relay(
     finally:
         record.usage = relay.usage
         if record.usage is not None and rewriter is not None and not record.usage.reasoning:
-            record.usage = replace(record.usage, reasoning=rewriter.reasoning_tokens)
+            record.usage = record.usage.with_estimate(rewriter.reasoning_tokens)
         await answer.close()
 
 

@@ -14,6 +14,8 @@ from gateway.endpoints.deciding import decide, read_choices
 from gateway.exchange import Call, Exchange, Reply, StreamReply
 from gateway.forward import Errand, Outgoing
 from gateway.sessions import IDENTITY_FIELDS
+from gateway.show import Show
+from gateway.showing import choose_show, take_wish
 from gateway.upstream.dialects import Thinking
 from gateway.upstream.dialects.controls import CONTROL_FIELDS
 from gateway.upstream.pool import Backend
@@ -38,14 +40,31 @@ async def chat_completions(request: Request) -> Response:
 
 
 async def serve_chat(call: Call) -> Reply | StreamReply:
-    """Parse, decide, forward."""
-    chat = parse(call.body, ChatRequest)
+    """Answer as chat clients expect it, with as much of the reasoning as the caller may and wants to see."""
+    chat, wish = take_wish(parse(call.body, ChatRequest))
+    both_names = call.rooms.settings.reasoning.both_names
+    return await answer_chat(call, chat, choose_show(call, wish), both_names=both_names)
+
+
+async def answer_chat(
+    call: Call, chat: Parsed[ChatRequest], show: Show = Show.PASS, *, both_names: bool = False
+) -> Reply | StreamReply:
+    """Decide, forward. Other surfaces take all of the reasoning, and show it in their own ways."""
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
     history = await recall_history(call, chat, decision)
-    return await forward_chat(call, decision, chat, partial(_errand, history=history, vault=call.rooms.vault))
+    errand_of = partial(_errand, history=history, vault=call.rooms.vault, show=show, both_names=both_names)
+    return await forward_chat(call, decision, chat, errand_of)
 
 
-def _errand(asked: Parsed[ChatRequest], max_tokens: int | None, *, history: History, vault: Vault | None) -> Errand:
+def _errand(
+    asked: Parsed[ChatRequest],
+    max_tokens: int | None,
+    *,
+    history: History,
+    vault: Vault | None,
+    show: Show,
+    both_names: bool,
+) -> Errand:
     """Make the errand for a request: the caller's own, or one that a cascade made of it."""
     request, options = asked.typed, asked.typed.stream_options
     known = history if request.messages is history.messages else None
@@ -56,6 +75,8 @@ def _errand(asked: Parsed[ChatRequest], max_tokens: int | None, *, history: Hist
         stream=bool(request.stream),
         usage_asked=bool(options and options.include_usage),
         choices=request.n or 1,
+        show=show,
+        both_names=both_names,
     )
 
 

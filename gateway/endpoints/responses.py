@@ -10,20 +10,18 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.accounting import Record
 from gateway.auth import Caller
-from gateway.endpoints.chat import NAMING_FIELDS, read_chat, serve_chat
+from gateway.endpoints.chat import NAMING_FIELDS, answer_chat, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
 from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply
 from gateway.forward import decision_headers
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
-from gateway.surfaces.responses.answering import describe_response
+from gateway.surfaces.responses.answering import Told, describe_response
 from gateway.surfaces.responses.items import Dictionary
 from gateway.surfaces.responses.planning import Plan, plan_response
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.running import give_streamed, give_whole, run_in_background
-from gateway.wire.body import parse
-from gateway.wire.chat import ChatRequest
 from gateway.wire.openapi import describe
 from gateway.wire.responses import ResponsesRequest
 
@@ -50,11 +48,10 @@ async def responses(request: Request) -> Response:
 async def serve_response(call: Call) -> Reply | StreamReply:
     """Plan, ask as a chat request, tell the answer as a response."""
     plan = await plan_response(call)
-    call.body = plan.chat
     _name_session(call, plan)
     if plan.asked.request.background:
         return await _begin_in_background(call, plan)
-    reply = await serve_chat(call)
+    reply = await answer_chat(call, plan.chat)
     if isinstance(reply, StreamReply):
         return await give_streamed(call, plan, reply)
     return await give_whole(call, plan, reply)
@@ -111,7 +108,7 @@ async def list_input_items(
     caller, room = _enter(request)
     kept = await room.store.find(caller.tenant, response_id)
     past = await room.store.past(caller.tenant, kept.response["previous_response_id"])
-    items = [*past.items, *kept.items]
+    items = [*(said.item for said in past.said), *kept.items]
     if order == "desc":
         items.reverse()
     return _json(_page(items, after, limit))
@@ -121,15 +118,14 @@ async def _begin_in_background(call: Call, plan: Plan) -> Reply:
     """Promise a response: what the decision refuses is refused at once, all else is found out by polling."""
     room = call.rooms.responses
     room.background.check_room()
-    chat = parse(plan.chat, ChatRequest)
-    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
+    decision = await decide(call, read_chat(plan.chat, call), plan.chat.decode(NAMING_FIELDS))
     call.remember = None  # the call in the background decides for itself, and remembers
     queued = describe_response(plan.asked, "queued")
-    if not await room.store.keep(plan.asked.tenant, plan.kept(queued)):
+    if not await room.store.keep(plan.asked.tenant, plan.kept(Told(queued))):
         raise StateUnavailable("The response cannot be kept now, so that nobody could fetch it.")
     record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
     unwatched = replace(call, record=record)
-    room.background.start(plan.asked.id, run_in_background(unwatched, plan, serve_chat))
+    room.background.start(plan.asked.id, run_in_background(unwatched, plan, answer_chat))
     return Reply(msgspec.json.encode(queued), decision_headers(decision, call.record))
 
 

@@ -25,6 +25,7 @@ ENVIRONMENT_SECTIONS = (
     "LIMITS",
     "CACHE",
     "REDIS",
+    "REASONING",
     "TELEMETRY",
     "DECISION_LOG",
 )

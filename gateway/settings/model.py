@@ -19,6 +19,7 @@ from pydantic import (
 
 from gateway.cache.settings import CacheSettings, RedisSettings
 from gateway.decision_log import DecisionLogSettings
+from gateway.show import Show
 from router.policy import DEFAULT_MIN_GAIN
 from router.routes import RouteError, compile_rule
 from router.types import Effort, Tier
@@ -248,6 +249,9 @@ class KeySettings(Frozen):
     models: tuple[str, ...] | None = Field(None, description="model names this key may ask for; unset means all")
     tiers: tuple[Tier, ...] | None = Field(None, description="tiers that may serve it; unset means all")
     dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
+    reasoning: Show | None = Field(
+        None, description="how much of models' reasoning it may see: pass, count or hide; unset means reasoning.show"
+    )
 
     @model_validator(mode="after")
     def _check_one_form(self) -> KeySettings:
@@ -289,6 +293,17 @@ class VaultSettings(Frozen):
     )
 
 
+class ReasoningSettings(Frozen):
+    """How much of models' reasoning callers see, and under which names."""
+
+    show: Show = Field(
+        Show.PASS,
+        description="the most that callers see: pass (all of it), count (its length) or hide; "
+        "a caller may ask for less by x-thalamus-reasoning",
+    )
+    both_names: bool = Field(False, description="give chat clients `reasoning` beside `reasoning_content`")
+
+
 class TelemetrySettings(Frozen):
     """Logs and what may be in them."""
 
@@ -310,6 +325,7 @@ class Settings(Frozen):
     keys: tuple[KeySettings, ...] = ()
     cache: CacheSettings = Field(default_factory=CacheSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    reasoning: ReasoningSettings = Field(default_factory=ReasoningSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)

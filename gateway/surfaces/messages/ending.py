@@ -78,7 +78,10 @@ def write_usage(fields: UsageFields | None, telling: Telling, output: Meter) -> 
         return {**write_counts(telling.prompt_tokens, output.tokens), "estimated": True}
     usage = read_usage(fields)
     counts = write_counts(max(0, usage.input - usage.cached), usage.output, usage.cached)
-    return counts | ({"output_tokens_details": {"thinking_tokens": usage.reasoning}} if usage.reasoning else {})
+    if not usage.reasoning:
+        return counts
+    estimated = {"thinking_tokens_estimated": True} if usage.reasoning_estimated else {}
+    return counts | {"output_tokens_details": {"thinking_tokens": usage.reasoning, **estimated}}
 
 
 def write_counts(prompt: int, output: int, cached: int = 0) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
@@ -12,12 +12,14 @@ import structlog
 from classifiers.types import Conversation
 from gateway.accounting import Outcome
 from gateway.errors import Draining, InternalError, ThalamusError, UpstreamFailed
-from gateway.exchange import Call, Handler, Reply, StreamReply, keep_for_later
+from gateway.exchange import Call, Reply, StreamReply, keep_for_later
 from gateway.sessions import session_key
-from gateway.surfaces.responses.answering import answer_whole, describe_response
+from gateway.surfaces.responses.answering import Told, answer_whole, describe_response
 from gateway.surfaces.responses.items import Dictionary
 from gateway.surfaces.responses.planning import Plan
 from gateway.surfaces.responses.stream import ResponseStream
+from gateway.wire.body import Parsed
+from gateway.wire.chat import ChatRequest
 from router.types import Session
 
 LOOK_FOR_WORD_S = 1.0
@@ -33,13 +35,13 @@ async def give_whole(call: Call, plan: Plan, reply: Reply) -> Reply:
         UpstreamFailed: what the backend sent is no chat completion.
     """
     try:
-        response = answer_whole(plan.asked, reply.body)
+        told = answer_whole(plan.asked, reply.body)
     except msgspec.DecodeError:
         backend = call.record.target.backend if call.record.target else ""
         error = UpstreamFailed(f"Backend '{backend}' sent no chat completion.", backend=backend)
         error.headers |= reply.headers
         raise error from None
-    response = await keep(call, plan, response)
+    response = await keep(call, plan, told)
     return Reply(msgspec.json.encode(response), reply.headers, after=reply.after)
 
 
@@ -60,17 +62,21 @@ async def give_streamed(call: Call, plan: Plan, reply: StreamReply) -> StreamRep
     return StreamReply(first, events, reply.headers, after)
 
 
-async def keep(call: Call, plan: Plan, response: Dictionary) -> Dictionary:
-    """Keep a response if that is wanted, and give it back; its `store` says whether it is kept."""
+async def keep(call: Call, plan: Plan, told: Told) -> Dictionary:
+    """Keep a response if that is wanted, and give it as the caller sees it; its `store` says whether it is kept."""
     if not plan.is_kept:
-        return response
-    if await call.rooms.responses.store.keep(plan.asked.tenant, plan.kept(response)):
+        return told.response
+    if await call.rooms.responses.store.keep(plan.asked.tenant, plan.kept(told)):
         _remember_by_id(call, plan.asked.id)
-        return response
-    return {**response, "store": False}
+        return told.response
+    return {**told.response, "store": False}
 
 
-async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
+Ask = Callable[[Call, Parsed[ChatRequest]], Awaitable[Reply | StreamReply]]
+"""Serves a chat completion."""
+
+
+async def run_in_background(call: Call, plan: Plan, ask: Ask) -> None:
     """Answer with nobody waiting: the response is kept at every step, and the record closed as for any request.
 
     Args:
@@ -83,8 +89,8 @@ async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
     rooms.metrics.in_flight.inc()
     watch = asyncio.create_task(_heed_other_processes(call, plan))
     try:
-        await keep(call, plan, describe_response(plan.asked, "in_progress"))
-        await _answer(call, stream, ask)
+        await keep(call, plan, Told(describe_response(plan.asked, "in_progress")))
+        await _answer(call, plan, stream, ask)
         record.outcome = Outcome.DONE
     except ThalamusError as error:
         record.error = error.code
@@ -105,15 +111,15 @@ async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
         stream.fail(InternalError())
     finally:
         watch.cancel()
-        await keep(call, plan, stream.response)
+        await keep(call, plan, stream.told)
         rooms.metrics.in_flight.dec()
         rooms.accounts.close(record)
         if rooms.limits:
             await rooms.limits.count(record)
 
 
-async def _answer(call: Call, stream: ResponseStream, ask: Handler) -> None:
-    reply = await ask(call)
+async def _answer(call: Call, plan: Plan, stream: ResponseStream, ask: Ask) -> None:
+    reply = await ask(call, plan.chat)
     if not isinstance(reply, StreamReply):
         raise TypeError("a background response asks for a stream")
     async with aclosing(reply.rest) as rest:
@@ -148,7 +154,7 @@ async def _write_events(
             # The answer has begun: what broke it off is told by its last event, and no retry would help.
             call.record.error, call.remember = error.code, None
             stream.fail(error)
-    yield stream.last(await keep(call, plan, stream.response))
+    yield stream.last(await keep(call, plan, stream.told))
 
 
 def _remember_by_id(call: Call, response_id: str) -> None:

@@ -14,13 +14,15 @@ from gateway.surfaces.responses.answering import (
     CUT_SHORT,
     Asked,
     Logprobs,
+    Told,
     describe_response,
     describe_usage,
     failed,
     finish,
 )
 from gateway.surfaces.responses.items import Dictionary, Status
-from gateway.surfaces.responses.opening import Events, OpenCall, OpenMessage, OpenReasoning
+from gateway.surfaces.responses.keeping import Hidden
+from gateway.surfaces.responses.opening import Events, OpenCall, OpenItem, OpenMessage, OpenReasoning
 from gateway.wire.usage import UsageFields, read_usage
 
 _DONE = b"[DONE]"
@@ -64,10 +66,12 @@ class ResponseStream:
 
     Attributes:
         response: the response object as far as it has come; final once `finish` or `fail` was called.
+        hidden: what the caller does not see of it, by the ids of output items.
     """
 
     def __init__(self, asked: Asked) -> None:
         self.response: Dictionary = describe_response(asked, "in_progress")
+        self.hidden: dict[str, Hidden] = {}
         self._asked = asked
         self._events = Events()
         self._rest = b""
@@ -105,6 +109,11 @@ class ResponseStream:
         """Say that the caller wants no more of it."""
         self.response = {**self._break_off(), "status": "cancelled"}
 
+    @property
+    def told(self) -> Told:
+        """What was told so far, and what was not."""
+        return Told(self.response, self.hidden)
+
     def last(self, response: Dictionary) -> bytes:
         """Give the event that ends the stream: completed, incomplete or failed, as the response's status says."""
         self._events.write(f"response.{response['status']}", {"response": response})
@@ -114,6 +123,7 @@ class ResponseStream:
         self._begin(None)
         for item in (*self._calls.values(), *([self._speech] if self._speech else ())):
             self._items[item.index] = item.item("incomplete")
+            self._hide(item)
         return {**self.response, "output": self._output()}
 
     def _read(self, frame: bytes) -> None:
@@ -191,6 +201,7 @@ class ResponseStream:
     def _end_speech(self, status: Status = "completed") -> None:
         if self._speech is not None:
             self._items[self._speech.index] = self._speech.end(status)
+            self._hide(self._speech)
             self._speech = None
 
     def _end_whole_calls(self) -> None:
@@ -212,6 +223,11 @@ class ResponseStream:
         for number in list(self._calls):
             self._end_call(number, last)
         self._end_speech(last)
+
+    def _hide(self, item: OpenItem) -> None:
+        """Keep reasoning that the caller is not shown."""
+        if self._asked.hides and isinstance(item, OpenReasoning):
+            self.hidden[item.id] = Hidden(text=item.text)
 
     def _output(self) -> list[Dictionary]:
         return [self._items[index] for index in sorted(self._items)]
