@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from gateway.accounting import Record
 from gateway.auth import Caller
@@ -18,6 +19,7 @@ from gateway.forward import decision_headers
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
 from gateway.surfaces.responses.answering import Told, describe_response
+from gateway.surfaces.responses.following import EVENT_STREAM, UNDER_WAY, follow_response, told_to_its_end
 from gateway.surfaces.responses.items import Dictionary
 from gateway.surfaces.responses.planning import Plan, plan_response
 from gateway.surfaces.responses.room import ResponsesRoom
@@ -26,8 +28,6 @@ from gateway.wire.openapi import describe
 from gateway.wire.responses import ResponsesRequest
 
 routes = APIRouter(tags=["OpenAI"])
-
-UNDER_WAY = ("queued", "in_progress")
 
 
 def error_event(error: ThalamusError) -> bytes:
@@ -57,15 +57,20 @@ async def serve_response(call: Call) -> Reply | StreamReply:
     return await give_whole(call, plan, reply)
 
 
-@routes.get("/v1/responses/{response_id}", **describe(None, "Fetch a response"))
+@routes.get("/v1/responses/{response_id}", **describe(None, "Fetch a response", streams=True))
 async def show_response(
-    request: Request, response_id: str, stream: Annotated[bool, Query(description="not supported")] = False
+    request: Request,
+    response_id: str,
+    stream: Annotated[bool, Query(description="follow a background response that was created with `stream`")] = False,
+    starting_after: Annotated[int, Query(ge=-1, description="the number of the last event that is known")] = -1,
 ) -> Response:
-    """Give a kept response as it is now."""
+    """Give a kept response as it is now, or its events from the first or any other on."""
     caller, room = _enter(request)
-    if stream:
-        raise InvalidField("A kept response is given whole; it cannot be streamed.", param="stream")
-    return _json((await room.store.find(caller.tenant, response_id)).response)
+    kept = await room.store.find(caller.tenant, response_id)
+    if not stream:
+        return _json(kept.response)
+    events = await follow_response(room, caller.tenant, response_id, starting_after)
+    return StreamingResponse(told_to_its_end(events, error_event), headers=EVENT_STREAM)
 
 
 @routes.delete("/v1/responses/{response_id}", **describe(None, "Delete a response"))
@@ -76,6 +81,7 @@ async def delete_response(request: Request, response_id: str) -> Response:
     if kept.response["status"] in UNDER_WAY:
         await _stop(room, caller, response_id)
     await room.store.forget(caller.tenant, response_id)
+    await room.events.forget(caller.tenant, response_id)
     return _json({"id": response_id, "object": "response", "deleted": True})
 
 
@@ -114,8 +120,11 @@ async def list_input_items(
     return _json(_page(items, after, limit))
 
 
-async def _begin_in_background(call: Call, plan: Plan) -> Reply:
-    """Promise a response: what the decision refuses is refused at once, all else is found out by polling."""
+async def _begin_in_background(call: Call, plan: Plan) -> Reply | StreamReply:
+    """Promise a response: what the decision refuses is refused at once, all else is found out by polling or following.
+
+    Whoever follows may leave: the response goes on, and its events can be had again by its id.
+    """
     room = call.rooms.responses
     room.background.check_room()
     decision = await decide(call, read_chat(plan.chat, call), plan.chat.decode(NAMING_FIELDS))
@@ -125,8 +134,12 @@ async def _begin_in_background(call: Call, plan: Plan) -> Reply:
         raise StateUnavailable("The response cannot be kept now, so that nobody could fetch it.")
     record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
     unwatched = replace(call, record=record)
-    room.background.start(plan.asked.id, run_in_background(unwatched, plan, answer_chat))
-    return Reply(msgspec.json.encode(queued), decision_headers(decision, call.record))
+    log = room.events.begin(plan.asked.tenant, plan.asked.id) if plan.asked.request.stream else None
+    room.background.start(plan.asked.id, run_in_background(unwatched, plan, answer_chat, log), log)
+    headers = decision_headers(decision, call.record)
+    if log is None:
+        return Reply(msgspec.json.encode(queued), headers)
+    return StreamReply(b"", log.follow(-1), headers)
 
 
 def _name_session(call: Call, plan: Plan) -> None:

@@ -87,6 +87,8 @@ RESPONSES = (
     "a tool loop goes on with encrypted reasoning alone",
     "a background response is polled until it is done",
     "a background response is cancelled and its backend left",
+    "a background response is streamed, left, and followed from any event on",
+    "the stream helper goes on with a background response",
     "a response is deleted",
     "input items are listed, page by page",
     "what is wrong raises the SDK's own errors",

@@ -56,8 +56,6 @@ def check_request(request: ResponsesRequest) -> None:
         raise InvalidField("A JSON schema needs a name and the schema.", param="text.format")
     if request.background and request.store is False:
         raise InvalidField("A background response must be stored, or nobody could fetch it.", param="store")
-    if request.background and request.stream:
-        raise InvalidField("A background response is fetched by its id; it cannot be streamed.", param="stream")
 
 
 def write_chat(parsed: Parsed[ResponsesRequest], messages: Sequence[Message], *, stream: bool) -> bytes:

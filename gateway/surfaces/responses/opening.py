@@ -21,9 +21,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Events:
-    """Writes server-sent events and numbers them."""
+    """Writes server-sent events and numbers them.
+
+    Attributes:
+        announced: whether the response was announced already, as one that waits for its turn.
+    """
 
     def __init__(self) -> None:
+        self.announced = False
         self._number = 0
         self._written: list[bytes] = []
 
@@ -32,6 +37,12 @@ class Events:
         data = _encode({"type": kind, "sequence_number": self._number, **fields})
         self._written.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), data))
         self._number += 1
+
+    def announce(self, queued: Dictionary) -> None:
+        """Announce a response that waits for its turn."""
+        self.announced = True
+        self.write("response.created", {"response": queued})
+        self.write("response.queued", {"response": queued})
 
     def comment(self, frame: bytes) -> None:
         """Pass on a frame without data, which keeps the connection alive."""

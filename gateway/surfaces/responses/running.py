@@ -15,7 +15,9 @@ from gateway.errors import Draining, InternalError, ThalamusError, UpstreamFaile
 from gateway.exchange import Call, Reply, StreamReply, keep_for_later
 from gateway.sessions import session_key
 from gateway.surfaces.responses.answering import Told, answer_whole, describe_response
+from gateway.surfaces.responses.events import EventLog
 from gateway.surfaces.responses.items import Dictionary
+from gateway.surfaces.responses.opening import Events
 from gateway.surfaces.responses.planning import Plan
 from gateway.surfaces.responses.stream import ResponseStream
 from gateway.wire.body import Parsed
@@ -76,21 +78,25 @@ Ask = Callable[[Call, Parsed[ChatRequest]], Awaitable[Reply | StreamReply]]
 """Serves a chat completion."""
 
 
-async def run_in_background(call: Call, plan: Plan, ask: Ask) -> None:
+async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | None) -> None:
     """Answer with nobody waiting: the response is kept at every step, and the record closed as for any request.
 
     Args:
         call: a call of its own, not the one that the caller saw answered.
         plan: what is to be answered.
         ask: serves the chat completion.
+        log: gets the events, where the caller wants to be able to follow them.
     """
     record, rooms = call.record, call.rooms
-    stream = ResponseStream(plan.asked)
+    events = Events()
+    events.announce(describe_response(plan.asked, "queued"))
+    stream = ResponseStream(plan.asked, events)
     rooms.metrics.in_flight.inc()
     watch = asyncio.create_task(_heed_other_processes(call, plan))
     try:
+        await _note(log, events.take())
         await keep(call, plan, Told(describe_response(plan.asked, "in_progress")))
-        await _answer(call, plan, stream, ask)
+        await _answer(call, plan, stream, ask, log)
         record.outcome = Outcome.DONE
     except ThalamusError as error:
         record.error = error.code
@@ -111,23 +117,33 @@ async def run_in_background(call: Call, plan: Plan, ask: Ask) -> None:
         stream.fail(InternalError())
     finally:
         watch.cancel()
-        await keep(call, plan, stream.told)
+        response = await keep(call, plan, stream.told)
+        if log is not None:
+            log.add(stream.last(response))
+            await log.end()
         rooms.metrics.in_flight.dec()
         rooms.accounts.close(record)
         if rooms.limits:
             await rooms.limits.count(record)
 
 
-async def _answer(call: Call, plan: Plan, stream: ResponseStream, ask: Ask) -> None:
+async def _answer(call: Call, plan: Plan, stream: ResponseStream, ask: Ask, log: EventLog | None) -> None:
     reply = await ask(call, plan.chat)
     if not isinstance(reply, StreamReply):
         raise TypeError("a background response asks for a stream")
     async with aclosing(reply.rest) as rest:
-        stream.feed(reply.first)
+        await _note(log, stream.feed(reply.first))
         async for piece in rest:
-            stream.feed(piece)
-    stream.finish()
+            await _note(log, stream.feed(piece))
+    await _note(log, stream.finish())
     await keep_for_later(call, reply)
+
+
+async def _note(log: EventLog | None, events: bytes) -> None:
+    """Put events into the log, where there is one."""
+    if log is not None:
+        log.add(events)
+        await log.write()
 
 
 async def _heed_other_processes(call: Call, plan: Plan) -> None:

@@ -69,11 +69,12 @@ class ResponseStream:
         hidden: what the caller does not see of it, by the ids of output items.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, events: Events | None = None) -> None:
+        """Prepare for one answer; `events` may have announced it already."""
         self.response: Dictionary = describe_response(asked, "in_progress")
         self.hidden: dict[str, Hidden] = {}
         self._asked = asked
-        self._events = Events()
+        self._events = events or Events()
         self._rest = b""
         self._begun = False
         self._reason: str | None = None
@@ -150,7 +151,8 @@ class ResponseStream:
         self._begun = True
         if model is not None:
             self.response["model"] = model
-        self._events.write("response.created", {"response": self.response})
+        if not self._events.announced:
+            self._events.write("response.created", {"response": self.response})
         self._events.write("response.in_progress", {"response": self.response})
 
     def _take(self, choice: _Choice) -> None:
