@@ -22,6 +22,7 @@ from gateway.cache.replay import Recorder, paced
 from gateway.cache.replay import replay as replay_kept
 from gateway.errors import UpstreamError, UpstreamFailed
 from gateway.exchange import Call, Reply, StreamReply
+from gateway.native import NativeAnswer, NativeRelay, read_answer
 from gateway.reasoning import FrameRewriter, ReasoningOptions, rewrite_answer, show_answer, shown
 from gateway.show import Show
 from gateway.streaming import Relay
@@ -51,6 +52,8 @@ class Outgoing:
     """What was done to the history's reasoning, where anything could be."""
     listener: Listener | None = None
     """Hears the answer for the vault, where its reasoning may be wanted again."""
+    native: bool = False
+    """Whether it is a request for a response, which the backend answers in that API's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +212,13 @@ async def _ask(
         call.rooms.metrics.record_history(backend.name, outgoing.mended)
     if target != decision.targets[0]:
         keeping = None  # kept under the first target's name, it would pass for that one's answer
-    answer = await _timed(record, backend.open(errand.path, outgoing.body))
-    if errand.stream:
-        reply: Reply | StreamReply = await _begin_stream(call, backend, answer, errand, keeping, outgoing.listener)
+    answer = await _timed(record, backend.open("responses" if outgoing.native else errand.path, outgoing.body))
+    if outgoing.native and errand.stream:
+        reply: Reply | StreamReply = await _begin_native_stream(call, backend, answer, keeping, outgoing.listener)
+    elif outgoing.native:
+        reply = await _read_native(call, backend, answer, keeping, outgoing.listener)
+    elif errand.stream:
+        reply = await _begin_stream(call, backend, answer, errand, keeping, outgoing.listener)
     else:
         reply = await _read_whole(call, backend, answer, errand, keeping, outgoing.listener)
     if outgoing.listener is not None:
@@ -292,13 +299,58 @@ async def _begin_stream(
     return StreamReply(first, pieces, after=keep if keeping else None)
 
 
+async def _read_native(
+    call: Call, backend: Backend, answer: Answer, keeping: _Keeping | None, listener: Listener | None
+) -> Reply:
+    try:
+        native = read_answer(await _timed(call.record, answer.read()), backend.name)
+    finally:
+        await answer.close()
+    call.record.usage = native.usage
+    body = msgspec.json.encode(native.response)
+    return Reply(body, after=lambda: _settle_native(call, native, keeping, listener), native=True)
+
+
+async def _begin_native_stream(
+    call: Call, backend: Backend, answer: Answer, keeping: _Keeping | None, listener: Listener | None
+) -> StreamReply:
+    """Wait for the first event that is more than an announcement: until then, another backend may still be asked."""
+    relay = NativeRelay(backend.name)
+    pieces = _relay(call.record, relay, answer, None, None)
+    try:
+        _check_is_event_stream(answer, backend)
+        first = await anext(pieces, b"")
+    except BaseException:  # cancelled or failed: nobody else will close what is not handed over
+        await pieces.aclose()
+        await answer.close()
+        raise
+
+    async def settle() -> None:
+        if relay.answer is not None:
+            await _settle_native(call, relay.answer, keeping, listener)
+
+    return StreamReply(first, pieces, after=settle, native=True)
+
+
+async def _settle_native(call: Call, native: NativeAnswer, keeping: _Keeping | None, listener: Listener | None) -> None:
+    """Let the vault and the cache have an answer in the form in which they know all others."""
+    if listener is not None and (heard := native.as_chat(with_items=True)) is not None:
+        listener.hear_answer(heard)
+    if keeping is not None and (kept := native.as_chat()) is not None and not native.calls_tools:
+        await keeping.keep(call, KeptAnswer(200, "application/json", kept))
+
+
 def _check_is_event_stream(answer: Answer, backend: Backend) -> None:
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         raise UpstreamFailed(f"Backend '{backend.name}' did not answer with an event stream.", backend=backend.name)
 
 
 async def _relay(
-    record: Record, relay: Relay, answer: Answer, rewriter: FrameRewriter | None, recorder: Recorder | None
+    record: Record,
+    relay: Relay | NativeRelay,
+    answer: Answer,
+    rewriter: FrameRewriter | None,
+    recorder: Recorder | None,
 ) -> AsyncGenerator[bytes, None]:
     """Yield what can be sent on, as it arrives; close the backend's answer at the end, whatever the end is."""
     clock = time.perf_counter

@@ -15,17 +15,21 @@ from gateway.endpoints.chat import NAMING_FIELDS, answer_chat, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
 from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply
-from gateway.forward import decision_headers
+from gateway.forward import Outgoing, decision_headers
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
 from gateway.surfaces.responses.answering import Told, describe_response
 from gateway.surfaces.responses.following import EVENT_STREAM, UNDER_WAY, follow_response, told_to_its_end
 from gateway.surfaces.responses.items import Dictionary
+from gateway.surfaces.responses.native_request import write_native
 from gateway.surfaces.responses.planning import Plan, plan_response
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.running import give_streamed, give_whole, run_in_background
+from gateway.upstream.pool import Backend
+from gateway.vault import History
 from gateway.wire.openapi import describe
 from gateway.wire.responses import ResponsesRequest
+from router.types import Target
 
 routes = APIRouter(tags=["OpenAI"])
 
@@ -51,10 +55,20 @@ async def serve_response(call: Call) -> Reply | StreamReply:
     _name_session(call, plan)
     if plan.asked.request.background:
         return await _begin_in_background(call, plan)
-    reply = await answer_chat(call, plan.chat)
+    reply = await ask(call, plan)
     if isinstance(reply, StreamReply):
         return await give_streamed(call, plan, reply)
     return await give_whole(call, plan, reply)
+
+
+async def ask(call: Call, plan: Plan) -> Reply | StreamReply:
+    """Get the answer: in the backend's own words where it speaks this API itself, else as a chat completion."""
+    vault = call.rooms.vault
+
+    def native(backend: Backend, target: Target, max_tokens: int | None, history: History) -> Outgoing:
+        return write_native(plan, backend, target, max_tokens, history, vault)
+
+    return await answer_chat(call, plan.chat, native=native)
 
 
 @routes.get("/v1/responses/{response_id}", **describe(None, "Fetch a response", streams=True))
@@ -135,7 +149,7 @@ async def _begin_in_background(call: Call, plan: Plan) -> Reply | StreamReply:
     record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
     unwatched = replace(call, record=record)
     log = room.events.begin(plan.asked.tenant, plan.asked.id) if plan.asked.request.stream else None
-    room.background.start(plan.asked.id, run_in_background(unwatched, plan, answer_chat, log), log)
+    room.background.start(plan.asked.id, run_in_background(unwatched, plan, ask, log), log)
     headers = decision_headers(decision, call.record)
     if log is None:
         return Reply(msgspec.json.encode(queued), headers)

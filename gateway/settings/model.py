@@ -89,6 +89,11 @@ class BackendSettings(Frozen):
     model: str = Field(min_length=1, description="model id as the backend knows it")
     family: str | None = Field(None, description="model family (deepseek-v3, kimi-k2 …); guessed from the model id")
     host: str | None = Field(None, description="what serves it (vllm, sglang, deepseek …); guessed from the URL")
+    responses: Literal["auto", "native", "translate"] = Field(
+        "auto",
+        description="requests to /v1/responses: native passes them on as they are, translate makes chat completions "
+        "of them, auto does what the dialect says",
+    )
     key: SecretStr | None = Field(None, description="bearer token sent to the backend")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="further headers sent to the backend")
     context_window: int = Field(128_000, ge=1, description="tokens of prompt and answer together")
@@ -101,6 +106,8 @@ class BackendSettings(Frozen):
     def _check_address(self) -> BackendSettings:
         if self.transport == "http" and self.url is None:
             raise ValueError("a backend with transport http needs a url, such as http://127.0.0.1:8000/v1")
+        if self.transport != "http" and self.responses == "native":
+            raise ValueError("responses: native needs transport http; the others are asked over chat completions")
         if self.transport == "embedded" and self.url is not None:
             raise ValueError("the embedded model has no url: remove it, or set transport to http")
         return self

@@ -94,6 +94,17 @@ RESPONSES = (
     "what is wrong raises the SDK's own errors",
     "the asynchronous client answers and streams responses",
 )
+NATIVE_RESPONSES = (
+    "native: a response comes with its reasoning, its usage and its decision",
+    "native: a streamed response adds up to its final one",
+    "native: a three-turn tool loop goes on by the previous response",
+    "native: a three-turn tool loop goes on with encrypted reasoning alone",
+    "native: a three-turn tool loop survives a client that drops the reasoning",
+    "native: the stream helper gathers the final response",
+    "native: a background response is streamed, left and followed",
+    "native: what the backend refuses raises the SDK's own errors",
+    "native: the asynchronous client answers and streams",
+)
 
 EVERY_SDK = CHAT + STREAMING + TOOLS + STRUCTURED + OTHER_ENDPOINTS + ERRORS
 ANTHROPIC = (
@@ -134,7 +145,7 @@ ANTHROPIC = (
 CHECKS = {
     "openai_python_2": EVERY_SDK + ASYNCHRONOUS,
     "openai_python_3": EVERY_SDK + ASYNCHRONOUS,
-    "openai_python_responses": RESPONSES,
+    "openai_python_responses": RESPONSES + NATIVE_RESPONSES,
     "openai_node": EVERY_SDK,
     "anthropic_python": ANTHROPIC,
 }

@@ -12,6 +12,7 @@ import pytest
 from gateway.standin import RunningStandin
 from tests.clients.contract import CHECKS
 from tests.clients.environments import SDKS, Sdk, installed
+from tests.gateway.native_standin import running_native
 from tests.gateway.serving import RunningGateway, running_gateway, settings_over
 
 pytestmark = pytest.mark.clients
@@ -24,7 +25,7 @@ RUN_TIMEOUT_S = 180
 
 @pytest.fixture(scope="module")
 def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway with keys, aliases, and backends that are blind, gone, impatient and oddly named."""
+    """A gateway with keys, aliases, and backends that are blind, gone, impatient, oddly named and native."""
     settings = settings_over(
         session_standin.url,
         aliases={"gpt-4o": "auto", "text-embedding-3-small": "swift", "claude-sonnet-4-5": "auto"},
@@ -38,8 +39,10 @@ def gateway(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFa
         "impatient": {"url": url, "model": "slow-1", "timeouts": {"first_token": 0.4}},
         "vendor/model:free": {"url": url, "model": "free-1"},
     }
-    with running_gateway(settings, tmp_path_factory.mktemp("clients")) as running:
-        yield running
+    with running_native() as native:
+        settings["backends"]["native"] = {"url": native.url, "model": "gpt-5.5", "host": "openai"}
+        with running_gateway(settings, tmp_path_factory.mktemp("clients")) as running:
+            yield running
 
 
 @pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)

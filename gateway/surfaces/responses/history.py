@@ -108,7 +108,7 @@ class _Writer:
                 if self._said and not self._calls:
                     self.end_turn()
                 self._begin_turn(number)
-                self._said.append(_said(content, placed.place))
+                self._said.append(said_text(content, placed.place))
             case MessageItem(role=role, content=content):
                 self.end_turn()
                 role = "system" if role == "developer" else role
@@ -147,7 +147,7 @@ class _Writer:
         self.messages.append({"role": "tool", "tool_call_id": output.call_id, "content": given})
 
 
-def _said(content: str | Sequence[Part], place: str) -> str:
+def said_text(content: str | Sequence[Part], place: str) -> str:
     """Give an assistant's message as text: lists are not understood by every backend."""
     if isinstance(content, str):
         return content

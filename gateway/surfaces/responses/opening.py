@@ -25,24 +25,30 @@ class Events:
 
     Attributes:
         announced: whether the response was announced already, as one that waits for its turn.
+        number: of the next event.
     """
 
     def __init__(self) -> None:
         self.announced = False
-        self._number = 0
+        self.number = 0
         self._written: list[bytes] = []
 
     def write(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Write one event."""
-        data = _encode({"type": kind, "sequence_number": self._number, **fields})
+        data = _encode({"type": kind, "sequence_number": self.number, **fields})
         self._written.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), data))
-        self._number += 1
+        self.number += 1
 
     def announce(self, queued: Dictionary) -> None:
         """Announce a response that waits for its turn."""
         self.announced = True
         self.write("response.created", {"response": queued})
         self.write("response.queued", {"response": queued})
+
+    def pass_on(self, frame: bytes) -> None:
+        """Pass on an event that is written already, its number included."""
+        self._written.append(frame)
+        self.number += 1
 
     def comment(self, frame: bytes) -> None:
         """Pass on a frame without data, which keeps the connection alive."""

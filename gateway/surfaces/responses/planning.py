@@ -73,7 +73,7 @@ async def plan_response(call: Call) -> Plan:
         request=request,
         tenant=tenant,
         first_number=len(request.input) if isinstance(request.input, list) else 1,
-        seal=room.seal if SEALED in (request.include or ()) else None,
+        seal=room.seal if SEALED in (request.include or ()) or request.store is False else None,
         created_at=int(time.time()),
         show=choose_show(call, _wish(request)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import cast
 
 import msgspec
 import structlog
@@ -17,11 +18,11 @@ from gateway.sessions import session_key
 from gateway.surfaces.responses.answering import Told, answer_whole, describe_response
 from gateway.surfaces.responses.events import EventLog
 from gateway.surfaces.responses.items import Dictionary
+from gateway.surfaces.responses.native_stream import NativeStream
 from gateway.surfaces.responses.opening import Events
 from gateway.surfaces.responses.planning import Plan
 from gateway.surfaces.responses.stream import ResponseStream
-from gateway.wire.body import Parsed
-from gateway.wire.chat import ChatRequest
+from gateway.vault import Origin
 from router.types import Session
 
 LOOK_FOR_WORD_S = 1.0
@@ -31,13 +32,13 @@ _log = structlog.get_logger("thalamus")
 
 
 async def give_whole(call: Call, plan: Plan, reply: Reply) -> Reply:
-    """Give the response that a whole chat completion makes, once it is kept.
+    """Give the response that a whole answer makes, once it is kept.
 
     Raises:
         UpstreamFailed: what the backend sent is no chat completion.
     """
     try:
-        told = answer_whole(plan.asked, reply.body)
+        told = _tell_native(call, plan, reply.body) if reply.native else answer_whole(plan.asked, reply.body)
     except msgspec.DecodeError:
         backend = call.record.target.backend if call.record.target else ""
         error = UpstreamFailed(f"Backend '{backend}' sent no chat completion.", backend=backend)
@@ -47,9 +48,31 @@ async def give_whole(call: Call, plan: Plan, reply: Reply) -> Reply:
     return Reply(msgspec.json.encode(response), reply.headers, after=reply.after)
 
 
+def _tell_native(call: Call, plan: Plan, body: bytes) -> Told:
+    stream = NativeStream(plan.asked, _origin(call))
+    stream.take_response(msgspec.json.decode(body))
+    return stream.told
+
+
+AnyStream = ResponseStream | NativeStream
+
+
+def _stream_of(call: Call, plan: Plan, reply: StreamReply, events: Events | None = None) -> AnyStream:
+    """Give what tells a streamed answer, in whichever words it comes."""
+    return NativeStream(plan.asked, _origin(call), events) if reply.native else ResponseStream(plan.asked, events)
+
+
+def _origin(call: Call) -> Origin:
+    """Say who answers."""
+    if call.record.target is None:
+        raise TypeError("an answer of nobody")
+    backend = call.rooms.backends[call.record.target.backend]
+    return Origin.of(backend.dialect, backend.settings.model)
+
+
 async def give_streamed(call: Call, plan: Plan, reply: StreamReply) -> StreamReply:
-    """Give a streamed chat completion as the events of a response."""
-    stream = ResponseStream(plan.asked)
+    """Give a streamed answer as the events of a response."""
+    stream = _stream_of(call, plan, reply)
     events = _write_events(call, plan, stream, reply)
     try:
         first = await anext(events, b"")
@@ -74,8 +97,8 @@ async def keep(call: Call, plan: Plan, told: Told) -> Dictionary:
     return {**told.response, "store": False}
 
 
-Ask = Callable[[Call, Parsed[ChatRequest]], Awaitable[Reply | StreamReply]]
-"""Serves a chat completion."""
+Ask = Callable[[Call, Plan], Awaitable[Reply | StreamReply]]
+"""Gets the answer, as a chat completion or in the backend's own words."""
 
 
 async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | None) -> None:
@@ -84,19 +107,21 @@ async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | No
     Args:
         call: a call of its own, not the one that the caller saw answered.
         plan: what is to be answered.
-        ask: serves the chat completion.
+        ask: gets the answer.
         log: gets the events, where the caller wants to be able to follow them.
     """
     record, rooms = call.record, call.rooms
     events = Events()
     events.announce(describe_response(plan.asked, "queued"))
-    stream = ResponseStream(plan.asked, events)
+    stream: AnyStream = ResponseStream(plan.asked, events)
     rooms.metrics.in_flight.inc()
     watch = asyncio.create_task(_heed_other_processes(call, plan))
     try:
         await _note(log, events.take())
         await keep(call, plan, Told(describe_response(plan.asked, "in_progress")))
-        await _answer(call, plan, stream, ask, log)
+        reply = cast("StreamReply", await ask(call, plan))  # the plan of a background response asks for a stream
+        stream = _stream_of(call, plan, reply, events)
+        await _answer(call, stream, reply, log)
         record.outcome = Outcome.DONE
     except ThalamusError as error:
         record.error = error.code
@@ -127,10 +152,7 @@ async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | No
             await rooms.limits.count(record)
 
 
-async def _answer(call: Call, plan: Plan, stream: ResponseStream, ask: Ask, log: EventLog | None) -> None:
-    reply = await ask(call, plan.chat)
-    if not isinstance(reply, StreamReply):
-        raise TypeError("a background response asks for a stream")
+async def _answer(call: Call, stream: AnyStream, reply: StreamReply, log: EventLog | None) -> None:
     async with aclosing(reply.rest) as rest:
         await _note(log, stream.feed(reply.first))
         async for piece in rest:
@@ -154,9 +176,7 @@ async def _heed_other_processes(call: Call, plan: Plan) -> None:
     await responses.background.cancel(plan.asked.id)
 
 
-async def _write_events(
-    call: Call, plan: Plan, stream: ResponseStream, reply: StreamReply
-) -> AsyncGenerator[bytes, None]:
+async def _write_events(call: Call, plan: Plan, stream: AnyStream, reply: StreamReply) -> AsyncGenerator[bytes, None]:
     """Yield the events as they come; a response is kept before its last event, so that it can be gone on from."""
     async with aclosing(reply.rest) as rest:
         try:
