@@ -445,6 +445,16 @@ def test_kept_answers_are_given_to_every_surface_and_calls_are_not_kept(serve, p
         assert answer.headers["x-thalamus-cache"] == "miss"
 
 
+def test_a_cap_that_thinking_would_eat_is_raised_and_that_is_told(falling_back, providers):
+    _, answer = ask(falling_back, "auto", input="Think hard: prove that there are infinitely many primes.",
+                    max_output_tokens=64)  # fmt: skip
+    sent = providers["gpt"].bodies[-1]
+    assert answer.headers["x-thalamus-backend"] == "gpt"
+    assert sent["max_output_tokens"] > 64
+    assert f"max_tokens={sent['max_output_tokens']}" in answer.headers["x-thalamus-thinking"]
+    assert "max_tokens" not in sent
+
+
 def test_limits_hand_over_to_the_mini(serve, providers, standin):
     settings = settings_with(providers, standin.url)
     settings["tiers"] |= {"deep": "gpt", "deep-mini": "sage"}
