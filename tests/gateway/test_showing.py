@@ -134,6 +134,20 @@ def test_reasoning_that_the_backend_does_not_count_is_estimated_and_marked(gatew
     assert 20 <= tokens <= 60
 
 
+@by_stream
+@pytest.mark.parametrize("surface", ["responses", "messages"])
+def test_usage_is_estimated_as_a_whole_where_the_backend_counts_nothing(gateway, standin, surface, stream):
+    standin.behave(**THINK, faults=["no-usage"], thinking_tokens=40)
+    answer = ask(gateway, surface, stream=stream)
+    final = (
+        (events(answer)[-1]["response"] if surface == "responses" else events(answer)[-2]) if stream else answer.json()
+    )
+    assert final["usage"]["estimated"] is True
+    assert final["usage"]["output_tokens"] > 40
+    tokens, estimated = usage_of(answer, surface, stream)
+    assert (estimated, 20 < tokens < 60) == (True, True)
+
+
 WISHES = [
     ("chat", {"include_reasoning": False}),
     ("chat", {"reasoning": {"exclude": True}}),

@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.errors import ThalamusError, UpstreamRateLimited
 from gateway.prices import Usage
+from gateway.reasoning import Meter
 from gateway.show import Show
 from gateway.surfaces.responses.items import (
     Dictionary,
@@ -63,6 +64,7 @@ class Asked:
         seal: closes the reasoning where the caller wants to carry it; None where not.
         created_at: seconds since 1970.
         show: how much of the reasoning the caller sees. A reasoning item without text is this API's way to hide it.
+        prompt_tokens: an estimate, for backends that count nothing.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Asked:
     seal: Seal | None
     created_at: int
     show: Show = Show.PASS
+    prompt_tokens: int = 0
 
     @property
     def hides(self) -> bool:
@@ -170,6 +173,21 @@ def describe_usage(usage: Usage) -> Dictionary:
     }
 
 
+def with_usage(asked: Asked, response: Dictionary, thought: str) -> Dictionary:
+    """Give a response with its usage estimated, and marked so, where there was reasoning and nobody counted."""
+    if response["usage"] is not None or not thought:
+        return response
+    reasoning, said = Meter(), Meter()
+    reasoning.add(thought)
+    for item in response["output"]:
+        said.add(item.get("arguments") or "")
+        for part in (item.get("content") or ()) if item["type"] == "message" else ():
+            said.add(part.get("text") or part.get("refusal") or "")
+    output = said.tokens + reasoning.tokens
+    usage = Usage(asked.prompt_tokens, output, reasoning=reasoning.tokens, reasoning_estimated=True)
+    return {**response, "usage": describe_usage(usage) | {"estimated": True}}
+
+
 class _Function(msgspec.Struct):
     name: str = ""
     arguments: str | None = None
@@ -223,9 +241,9 @@ def answer_whole(asked: Asked, chat: bytes) -> Told:
     choice = read.choices[0]
     status: Status = "incomplete" if choice.finish_reason in CUT_SHORT else "completed"
     response["output"] = _output(asked, choice, status)
-    thought = choice.message.reasoning_content
+    thought = choice.message.reasoning_content or ""
     hidden = {asked.item_id("reasoning", 0): Hidden(text=thought)} if thought and asked.hides else {}
-    return Told(finish(response, choice.finish_reason), hidden)
+    return Told(finish(with_usage(asked, response, thought), choice.finish_reason), hidden)
 
 
 def _output(asked: Asked, choice: _Choice, last: Status) -> list[Dictionary]:

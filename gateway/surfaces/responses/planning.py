@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.errors import InvalidField
 from gateway.exchange import Call
@@ -22,6 +22,9 @@ from gateway.wire.responses import ItemReference, ReasoningItem, ResponsesReques
 from router.engine import ANSWER_RESERVE
 
 SEALED = "reasoning.encrypted_content"
+
+CHARS_PER_TOKEN = 4
+"""A middling estimate, for telling a length; what a prompt may need at most is estimated higher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,11 @@ async def plan_response(call: Call) -> Plan:
     transcript = write_messages(request.instructions, placed)
     if request.truncation == "auto":
         transcript = truncate(transcript, _room_tokens(call, parsed))
-    chat = write_chat(parsed, transcript.messages, stream=bool(request.stream or request.background))
-    return Plan(asked, parsed, items, past, placed, transcript, parse(chat, ChatRequest))
+    chat = parse(
+        write_chat(parsed, transcript.messages, stream=bool(request.stream or request.background)), ChatRequest
+    )
+    asked = replace(asked, prompt_tokens=len(bytes(chat.fields["messages"])) // CHARS_PER_TOKEN)
+    return Plan(asked, parsed, items, past, placed, transcript, chat)
 
 
 def _wish(request: ResponsesRequest) -> Show | None:

@@ -19,6 +19,7 @@ from gateway.surfaces.responses.answering import (
     describe_usage,
     failed,
     finish,
+    with_usage,
 )
 from gateway.surfaces.responses.items import Dictionary, Status
 from gateway.surfaces.responses.keeping import Hidden
@@ -80,6 +81,7 @@ class ResponseStream:
         self._reason: str | None = None
         self._items: dict[int, Dictionary] = {}
         self._count = 0
+        self._thoughts: list[str] = []
         self._speech: OpenMessage | OpenReasoning | None = None
         self._calls: dict[int, OpenCall] = {}
         self._whole_calls: set[int] = set()
@@ -99,7 +101,8 @@ class ResponseStream:
         """Say that the stream has ended and give the events that close the output; the last one is `last`'s to give."""
         self._begin(None)
         self._end_items()
-        self.response = finish({**self.response, "output": self._output()}, self._reason)
+        whole = with_usage(self._asked, {**self.response, "output": self._output()}, "".join(self._thoughts))
+        self.response = finish(whole, self._reason)
         return self._events.take()
 
     def fail(self, error: ThalamusError) -> None:
@@ -158,6 +161,7 @@ class ResponseStream:
     def _take(self, choice: _Choice) -> None:
         delta = choice.delta
         if delta.reasoning_content:
+            self._thoughts.append(delta.reasoning_content)
             self._reasoning().add(delta.reasoning_content)
         if delta.content:
             self._message().add_text(delta.content, (choice.logprobs and choice.logprobs.content) or [])
