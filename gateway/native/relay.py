@@ -18,10 +18,12 @@ from gateway.streaming import MAX_FRAME_BYTES, event_data, split_frames
 ANNOUNCING = frozenset({"response.created", "response.queued", "response.in_progress"})
 ENDING = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 
+KEEP_ALIVE = "keepalive"
+"""What OpenAI sends while nothing happens: no sign that anything does."""
+
 _NAMED = re.compile(rb"event: ?([a-z_.]+)\r?\n")
 # Quotes inside strings are escaped, and hardly any nested object's type begins so.
 _TYPED = re.compile(rb'"type":\s*"(response\.[a-z_.]+|error)"')
-_OUTPUT = re.compile(rb'"delta":\s*"[^"]')
 _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -39,7 +41,8 @@ class NativeRelay:
 
     Attributes:
         usage: tokens as the backend counted them, once it has said so.
-        output_seen: whether any event carried output yet.
+        output_seen: whether any event said more than that there will be an answer: an item began, or grew.
+        frames: how many such events there were, about as many as tokens.
         done: whether there is nothing more to come.
         answer: the response, once it has ended.
     """
@@ -48,6 +51,7 @@ class NativeRelay:
         self.usage: Usage | None = None
         self.output_seen = False
         self.done = False
+        self.frames = 0
         self.answer: NativeAnswer | None = None
         self._backend = backend
         self._rest = b""
@@ -101,6 +105,8 @@ class NativeRelay:
         kind = event_kind(frame)
         if kind is None:
             return self._pass_other(frame)
+        if kind == KEEP_ALIVE:
+            return frame if self._begun else b""
         if kind in ANNOUNCING and not self._begun:
             self._held += frame
             return b""
@@ -110,8 +116,9 @@ class NativeRelay:
             return b""
         if kind in ENDING:
             self._end(frame)
-        elif not self.output_seen and _OUTPUT.search(frame):
+        else:
             self.output_seen = True
+            self.frames += 1
         self._begun = True
         held, self._held = self._held, b""
         return held + frame

@@ -119,9 +119,22 @@ def test_any_words_come_through_even_those_that_look_like_fields(text, step):
 def test_what_only_announces_is_held_until_something_follows():
     frames = streamed()
     relay = NativeRelay("gpt")
-    assert relay.feed(frames[0]) == relay.feed(frames[1]) == relay.feed(b": keep-alive\n\n") == b""
+    alive = frames_of([{"type": "keepalive", "sequence_number": 2}])
+    for frame in (*frames[:2], b": keep-alive\n\n", *alive):
+        assert relay.feed(frame) == b""
+        assert not relay.output_seen
     assert relay.feed(frames[2]) == b"".join(frames[:3])
-    assert not relay.output_seen
+    assert relay.output_seen
+    assert relay.feed(alive[0]) == alive[0]
+    assert relay.frames == 1
+
+
+def test_a_keep_alive_event_takes_its_place_in_the_numbers():
+    frames = streamed()
+    alive = frames_of([{"type": "keepalive", "sequence_number": 3}])
+    seen = read(told([*frames[:3], *alive, *frames[3:]], NativeStream(asked(), ORIGIN)))
+    assert [event["sequence_number"] for event in seen] == list(range(len(seen)))
+    assert seen[3]["type"] == "keepalive"
 
 
 FAILURES = {
