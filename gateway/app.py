@@ -45,6 +45,8 @@ from gateway.sessions import Sessions
 from gateway.settings import AnswerCheckSettings, BackendSettings, CascadeSettings, Settings, SettingsError
 from gateway.surfaces.messages import MESSAGES_ERRORS
 from gateway.surfaces.responses.background import Background, running_background
+from gateway.surfaces.responses.events import TENANT_BYTES as EVENT_BYTES
+from gateway.surfaces.responses.events import EventStore
 from gateway.surfaces.responses.keeping import TENANT_BYTES, ResponseStore
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.sealing import Seal
@@ -142,6 +144,7 @@ class Builder:
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
+        self._events = MemoryStore(EVENT_BYTES)
         self._seal = Seal()
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
@@ -273,7 +276,8 @@ class Builder:
     def _open_responses(self, settings: CacheSettings, opened: Opened) -> ResponsesRoom:
         key = settings.encryption_key
         return ResponsesRoom(
-            store=ResponseStore(opened.store if opened.redis else self._responses),
+            store=ResponseStore(opened.shared if opened.redis else self._responses),
+            events=EventStore(opened.shared if opened.redis else self._events),
             background=self._background,
             seal=self._seal if key is None else Seal(decode_key(key)),
         )

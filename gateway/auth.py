@@ -11,6 +11,7 @@ from typing import TypeVar
 from gateway.errors import AuthenticationFailed, PermissionRefused
 from gateway.queueing import Priority
 from gateway.settings import KeySettings
+from gateway.show import Show
 from router.types import Bounds
 
 T = TypeVar("T")
@@ -18,13 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `models` None means every model."""
+    """An authenticated caller. `models` None means every model; `reasoning` None means what everybody may see of it."""
 
     name: str
     tenant: str
     models: frozenset[str] | None = None
     bounds: Bounds = field(default_factory=Bounds)
     priority: Priority = Priority.NORMAL
+    reasoning: Show | None = None
 
     def check_may_ask_for(self, model: str) -> None:
         """Raise PermissionRefused unless this caller may ask for the model name."""
@@ -76,7 +78,8 @@ def _digest(key: KeySettings) -> str:
 
 def _caller(key: KeySettings) -> Caller:
     bounds = Bounds(_set(key.tiers), _set(key.dials))
-    return Caller(key.name, key.tenant, _set(key.models), bounds, Priority[key.priority.upper()])
+    priority = Priority[key.priority.upper()]
+    return Caller(key.name, key.tenant, _set(key.models), bounds, priority, key.reasoning)
 
 
 def _set(listed: Iterable[T] | None) -> frozenset[T] | None:

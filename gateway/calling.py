@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from gateway.attempts import Step
 from gateway.cache.replay import Recorder
 from gateway.errand import Errand, Outgoing
 from gateway.errors import UpstreamError, UpstreamFailed, UpstreamTimeout
 from gateway.exchange import Call, Reply, StreamReply
-from gateway.reasoning import FrameRewriter, rewrite_answer
+from gateway.native import NativeAnswer, NativeRelay, read_answer
 from gateway.relaying import Stream, Tally, Watch, hold_until_useful
 from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay
@@ -32,6 +34,7 @@ class Given:
     Attributes:
         headers: of the backend's answer.
         recorder: has what a stream said, for the cache.
+        body: of a whole answer in its normal form, for the cache; the reply may show less of it.
         relay: of a stream.
     """
 
@@ -40,8 +43,15 @@ class Given:
     headers: Mapping[str, str]
     outgoing: Outgoing
     tally: Tally
+    body: bytes | None = None
     recorder: Recorder | None = None
-    relay: Relay | None = None
+    relay: Relay | NativeRelay | None = None
+    native_answer: NativeAnswer | None = None
+
+    @property
+    def native(self) -> NativeAnswer | None:
+        """The response of a backend that answered in that API's own words, once it has ended."""
+        return self.relay.answer if isinstance(self.relay, NativeRelay) else self.native_answer
 
     async def discard(self) -> None:
         """Close what was opened."""
@@ -66,15 +76,15 @@ async def call_once(call: Call, errand: Errand, step: Step, *, record_stream: bo
         outgoing = errand.prepare(backend, step.target)
         async with _patience(backend, step) as patience:
             tally = Tally()
-            answer = await _timed(tally, lease.open(errand.path, outgoing.body))
+            path = "responses" if outgoing.native else errand.path
+            answer = await _timed(tally, lease.open(path, outgoing.body))
             if errand.stream:
                 given = await _begin_stream(
                     call, errand, step, backend, answer, outgoing, tally, patience, record_stream=record_stream
                 )
             else:
                 patience.reschedule(_ends_at(backend.settings.timeouts, step))
-                body = await _read_whole(backend, errand, answer, outgoing.listener, tally)
-                given = Given(step, Reply(body), answer.headers, outgoing, tally)
+                given = await _read_given(backend, errand, step, answer, outgoing, tally)
     except UpstreamError as error:
         lease.failed(error)
         lease.release()
@@ -108,6 +118,27 @@ def _ends_at(timeouts: TimeoutSettings, step: Step) -> float:
     return min(asyncio.get_running_loop().time() + timeouts.total, step.ends_at)
 
 
+async def _read_given(
+    backend: Backend, errand: Errand, step: Step, answer: Answer, outgoing: Outgoing, tally: Tally
+) -> Given:
+    """Read a whole answer, in whichever API's words it is."""
+    if outgoing.native:
+        native = await _read_native(backend, answer, tally)
+        reply = Reply(msgspec.json.encode(native.response), native=True)
+        return Given(step, reply, answer.headers, outgoing, tally, native_answer=native)
+    body = await _read_whole(backend, errand, answer, outgoing.listener, tally)
+    return Given(step, Reply(errand.shown(backend, body)), answer.headers, outgoing, tally, body)
+
+
+async def _read_native(backend: Backend, answer: Answer, tally: Tally) -> NativeAnswer:
+    try:
+        native = read_answer(await _timed(tally, answer.read()), backend.name)
+    finally:
+        await answer.close()
+    tally.usage = native.usage
+    return native
+
+
 async def _read_whole(
     backend: Backend, errand: Errand, answer: Answer, listener: Listener | None, tally: Tally
 ) -> bytes:
@@ -115,8 +146,7 @@ async def _read_whole(
         body = await _timed(tally, answer.read())
         if listener is not None:
             listener.hear_answer(body)
-        if errand.choices:
-            body = rewrite_answer(body, backend.reasoning)
+        body = errand.normal(backend, body)
         tally.usage = usage_of(body)
         return body if errand.inspect is None else errand.inspect(body)
     except ValueError:
@@ -141,10 +171,14 @@ async def _begin_stream(
 ) -> Given:
     """Wait for the first useful piece: until it is here, another backend may still be asked."""
     listener, request = outgoing.listener, call.record.request
-    rewriter = FrameRewriter(backend.reasoning, choices=errand.choices) if errand.choices else None
+    rewriter = None if outgoing.native else errand.rewriter(backend)
     rewrite = listener.around(rewriter) if listener is not None and rewriter is not None else rewriter
-    relay = Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
-    recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if record_stream else None
+    relay = (
+        NativeRelay(backend.name)
+        if outgoing.native
+        else Relay(backend.name, usage_asked=errand.usage_asked, rewrite=rewrite)
+    )
+    recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if record_stream and not outgoing.native else None
     timeouts = backend.settings.timeouts
     ends_at = _ends_at(timeouts, step)
     watch = Watch(backend.name, relay, answer, timeouts, ends_at)
@@ -173,7 +207,8 @@ async def _begin_stream(
         await pieces.aclose()
         await answer.close()
         raise
-    return Given(step, StreamReply(first, pieces), answer.headers, outgoing, tally, recorder, relay)
+    reply = StreamReply(first, pieces, native=outgoing.native)
+    return Given(step, reply, answer.headers, outgoing, tally, recorder=recorder, relay=relay)
 
 
 def _check_is_event_stream(answer: Answer, backend: Backend) -> None:

@@ -38,22 +38,30 @@ _STREAM_HEADERS = {
 
 @dataclass(slots=True)
 class Reply:
-    """A whole answer. `after` runs once the client has its last byte."""
+    """A whole answer. `after` runs once the client has its last byte.
+
+    `native`: it is a response as its backend gave it, and not a chat completion.
+    """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int = HTTPStatus.OK
     after: Callable[[], Awaitable[None]] | None = None
+    native: bool = False
 
 
 @dataclass(slots=True)
 class StreamReply:
-    """An answer that arrives in pieces. The first piece is there; `rest` is closed by whoever sends it."""
+    """An answer that arrives in pieces. The first piece is there; `rest` is closed by whoever sends it.
+
+    `native`: it is the events of a response as its backend gave them, and not those of a chat completion.
+    """
 
     first: bytes
     rest: AsyncGenerator[bytes, None]
     headers: Mapping[str, str] = field(default_factory=dict)
     after: Callable[[], Awaitable[None]] | None = None
+    native: bool = False
 
 
 @dataclass(slots=True)

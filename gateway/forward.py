@@ -67,7 +67,8 @@ async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | Str
         error.headers |= decision_headers(decision, call.record)
         raise
     reply = _take(call, decision, given, keeping)
-    if isinstance(reply, StreamReply) and errand.resume is not None and course.settings.continue_streams:
+    can_go_on = errand.resume is not None and not given.outgoing.native and course.settings.continue_streams
+    if isinstance(reply, StreamReply) and errand.resume is not None and can_go_on:
         return await _Continuation(call, errand, errand.resume, course, given, reply).begin()
     return reply
 
@@ -121,9 +122,10 @@ class _Keeping:
             return None
         record.cache, record.target = "hit-exact", decision.targets[0]
         headers = decision_headers(decision, record) | {"age": f"{hit.age_s:.0f}"}
+        backend = call.rooms.backends[record.target.backend]
         if not errand.stream:
-            return Reply(hit.answer.body, headers)
-        frames = replay_kept(hit.answer, usage_asked=errand.usage_asked)
+            return Reply(errand.shown(backend, errand.normal(backend, hit.answer.body)), headers)
+        frames = replay_kept(hit.answer, usage_asked=errand.usage_asked, rewrite=errand.rewriter(backend))
         record.first_token_s = record.since_start()
         return StreamReply(b"", paced(frames, call.rooms.settings.cache.replay_pace), headers)
 
@@ -176,7 +178,7 @@ def _take(call: Call, decision: Decision, given: Given, keeping: _Keeping | None
         # Another's answer, kept under the first target's name, would pass for that one's.
         reply.after = partial(_keep_answer, call, given, keeping)
     if outgoing.listener is not None:
-        reply.after = _keep_reasoning(call, outgoing.listener, reply.after)
+        reply.after = _keep_reasoning(call, given, outgoing.listener, reply.after)
     reply.headers = decision_headers(decision, record) | _passed_on(given.headers)
     return reply
 
@@ -226,9 +228,13 @@ class _Continuation:
 
 
 async def _keep_answer(call: Call, given: Given, keeping: _Keeping) -> None:
-    """Offer the answer to the cache, once the client has it."""
-    if isinstance(given.reply, Reply):
-        await keeping.keep(call, KeptAnswer(200, "application/json", given.reply.body))
+    """Offer the answer to the cache, once the client has it: all that was said; the next caller may see more of it."""
+    native = given.native
+    if native is not None:
+        if (kept := native.as_chat()) is not None and not native.calls_tools:
+            await keeping.keep(call, KeptAnswer(200, "application/json", kept))
+    elif given.body is not None:
+        await keeping.keep(call, KeptAnswer(200, "application/json", given.body))
     elif given.recorder is not None and (recorded := given.recorder.answer()):
         await keeping.keep(call, recorded)
 
@@ -267,13 +273,15 @@ def _prefix(call: Call, errand: Errand) -> str:
 
 
 def _keep_reasoning(
-    call: Call, listener: Listener, before: Callable[[], Awaitable[None]] | None
+    call: Call, given: Given, listener: Listener, before: Callable[[], Awaitable[None]] | None
 ) -> Callable[[], Awaitable[None]]:
     """Give what is to run once the client has its answer: what was planned already, then the vault."""
 
     async def keep() -> None:
         if before is not None:
             await before()
+        if given.native is not None and (heard := given.native.as_chat(with_items=True)) is not None:
+            listener.hear_answer(heard)
         if call.rooms.vault is not None:
             await call.rooms.vault.keep(call.caller.tenant, listener)
 

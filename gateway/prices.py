@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ PER_MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `output` includes `reasoning`, `input` includes `cached`."""
+    """Tokens of one call. `output` includes `reasoning`, which may be an estimate, and `input` includes `cached`."""
 
     input: int = 0
     output: int = 0
     cached: int = 0
     reasoning: int = 0
+    reasoning_estimated: bool = False
+
+    def with_estimate(self, reasoning: int) -> Usage:
+        """Give the same with reasoning that the backend did not count; it is part of the output."""
+        estimate = min(reasoning, self.output or reasoning)
+        return replace(self, reasoning=estimate, reasoning_estimated=bool(estimate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.accounting import Record
 from gateway.cache.replay import Recorder
 from gateway.errors import UpstreamError, UpstreamTimeout
+from gateway.native import NativeRelay
 from gateway.prices import Usage
 from gateway.reasoning import FrameRewriter
 from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay, carries_output
 from gateway.upstream.base import Answer
 from gateway.upstream.replica import Lease
+
+AnyRelay = Relay | NativeRelay
 
 _LOOKS_PER_DEADLINE = 4
 _LONGEST_BETWEEN_LOOKS_S = 15.0
@@ -66,7 +69,9 @@ class Watch:
     __slots__ = ("_answer", "_backend", "_ends_at", "_every_s", "_idle_s", "_loop", "_relay", "_seen_at", "_timer",
                  "is_waiting")  # fmt: skip
 
-    def __init__(self, backend: str, relay: Relay, answer: Answer, timeouts: TimeoutSettings, ends_at: float) -> None:
+    def __init__(
+        self, backend: str, relay: AnyRelay, answer: Answer, timeouts: TimeoutSettings, ends_at: float
+    ) -> None:
         self._backend = backend
         self._relay = relay
         self._answer = answer
@@ -116,7 +121,7 @@ class Stream:
         prompt_tokens: of the request, estimated, for an answer that breaks off before the backend has counted.
     """
 
-    relay: Relay
+    relay: AnyRelay
     answer: Answer
     lease: Lease
     tally: Tally
@@ -167,18 +172,20 @@ class Stream:
         if usage is None:
             return None if is_whole or not self.relay.frames else Usage(self.prompt_tokens, self.relay.frames)
         if self.rewriter is not None and not usage.reasoning:
-            return replace(usage, reasoning=self.rewriter.reasoning_tokens)
+            return usage.with_estimate(self.rewriter.reasoning_tokens)
         return usage
 
 
-async def hold_until_useful(pieces: AsyncGenerator[bytes, None], relay: Relay) -> bytes:
+async def hold_until_useful(pieces: AsyncGenerator[bytes, None], relay: AnyRelay) -> bytes:
     """Wait for the first text, reasoning or tool call, or the end of an answer without any, and give all up to there.
 
     Until then another backend may still be asked. A backend's keep-alives are dropped: the client gets the gateway's.
+    A native relay holds what only announces an answer by itself.
     """
     held: list[bytes] = []
+    is_native = isinstance(relay, NativeRelay)
     async for piece in pieces:
-        if carries_output(piece) or relay.done:
+        if (is_native and b"data:" in piece) or carries_output(piece) or relay.done:
             return b"".join([*held, piece])
         if not piece.startswith(b":"):
             held.append(piece)

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.cache.answer import Answer, Frame
 from gateway.cache.assemble import IncompleteStream, assemble
-from gateway.streaming import DONE, Relay, event_data, split_frames
+from gateway.streaming import DONE, Relay, Rewrite, event_data, split_frames
 
 Pace = Literal["full", "recorded"]
 JSON_TYPE = "application/json"
@@ -71,14 +71,15 @@ class Recorder:
         return tuple(Frame(round((at - start) * 1000), data) for at, data in timed)
 
 
-def replay(answer: Answer, *, usage_asked: bool) -> list[Frame]:
+def replay(answer: Answer, *, usage_asked: bool, rewrite: Rewrite | None = None) -> list[Frame]:
     """Give an answer's events: those it was recorded in, else events made from its plain form.
 
     Args:
         answer: of a chat completion.
         usage_asked: whether the request has `stream_options.include_usage`.
+        rewrite: what a live stream's frames would go through.
     """
-    relay = Relay("cache", usage_asked=usage_asked)
+    relay = Relay("cache", usage_asked=usage_asked, rewrite=rewrite)
     frames = answer.frames or expand(answer.body)
     passed = ((frame.at_ms, relay.feed(frame.data)) for frame in frames)
     return [Frame(at_ms, data) for at_ms, data in passed if data]

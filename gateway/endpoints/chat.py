@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from gateway.endpoints.deciding import decide, read_choices
 from gateway.errand import Errand, Outgoing
 from gateway.exchange import Call, Exchange, Reply, StreamReply
 from gateway.sessions import IDENTITY_FIELDS
+from gateway.show import Show
+from gateway.showing import choose_show, take_wish
 from gateway.upstream.dialects import Thinking
 from gateway.upstream.dialects.controls import CONTROL_FIELDS
 from gateway.upstream.pool import Backend
@@ -40,22 +42,67 @@ async def chat_completions(request: Request) -> Response:
 
 
 async def serve_chat(call: Call) -> Reply | StreamReply:
-    """Parse, decide, forward."""
-    chat = parse(call.body, ChatRequest)
+    """Answer as chat clients expect it, with as much of the reasoning as the caller may and wants to see."""
+    chat, wish = take_wish(parse(call.body, ChatRequest))
+    both_names = call.rooms.settings.reasoning.both_names
+    return await answer_chat(call, chat, choose_show(call, wish), both_names=both_names)
+
+
+Native = Callable[[Backend, Target, int | None, History], Outgoing]
+"""Writes a request for a backend that speaks the caller's API itself: for a target, with a raised cap, a history."""
+
+
+async def answer_chat(
+    call: Call,
+    chat: Parsed[ChatRequest],
+    show: Show = Show.PASS,
+    *,
+    both_names: bool = False,
+    native: Native | None = None,
+) -> Reply | StreamReply:
+    """Decide, forward. Other surfaces take all of the reasoning, and show it in their own ways.
+
+    Args:
+        call: the request being served.
+        chat: what it asks.
+        show: how much of the reasoning the client sees.
+        both_names: whether it gets `reasoning` beside `reasoning_content`.
+        native: writes the same request for those backends that answer it in the surface's own words.
+    """
     call.wants_stream = bool(chat.typed.stream)
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
-    history = await recall_history(call, chat, decision)
-    return await forward_chat(call, decision, chat, partial(_errand, history=history, vault=call.rooms.vault))
+    history = await recall_history(call, chat, decision, native=native is not None)
+
+    def errand_of(asked: Parsed[ChatRequest], max_tokens: int | None) -> Errand:
+        # What a cascade makes of the request (a probe, a self-check) is read by it, and so always a chat completion.
+        own = native if asked is chat else None
+        errand = _errand(asked, max_tokens, history=history, vault=call.rooms.vault, native=own)
+        return replace(errand, show=show, both_names=both_names)
+
+    return await forward_chat(call, decision, chat, errand_of)
 
 
-def _errand(asked: Parsed[ChatRequest], max_tokens: int | None, *, history: History, vault: Vault | None) -> Errand:
+def _errand(
+    asked: Parsed[ChatRequest],
+    max_tokens: int | None,
+    *,
+    history: History,
+    vault: Vault | None,
+    native: Native | None,
+) -> Errand:
     """Make the errand for a request: the caller's own, or one that a cascade made of it."""
     request, options = asked.typed, asked.typed.stream_options
     known = history if request.messages is history.messages else None
+
+    def prepare(backend: Backend, target: Target) -> Outgoing:
+        if native is not None and backend.speaks_responses:
+            return native(backend, target, max_tokens, history)
+        return prepare_chat(asked, backend, target, max_tokens, history=known, vault=vault)
+
     return Errand(
         path="chat/completions",
         fields=asked.fields,
-        prepare=lambda backend, target: prepare_chat(asked, backend, target, max_tokens, history=known, vault=vault),
+        prepare=prepare,
         stream=bool(request.stream),
         usage_asked=bool(options and options.include_usage),
         choices=request.n or 1,
@@ -114,14 +161,17 @@ def read_chat(chat: Parsed[ChatRequest], call: Call) -> RouteRequest:
     )
 
 
-async def recall_history(call: Call, chat: Parsed[ChatRequest], decision: Decision) -> History:
+async def recall_history(call: Call, chat: Parsed[ChatRequest], decision: Decision, *, native: bool = False) -> History:
     """Give the request's messages, with what the vault holds of their reasoning for any backend that may answer."""
     rooms = call.rooms
     history = History(chat.typed.messages, chat.fields["messages"])
     if rooms.vault is None or len(history.messages) == 1:
         return history
-    dialects = [rooms.backends[target.backend].dialect for target in decision.targets]
-    return replace(history, keepsakes=await rooms.vault.recall(call.caller.tenant, chat, dialects))
+    backends = [rooms.backends[target.backend] for target in decision.targets]
+    dialects = [backend.dialect for backend in backends]
+    own_items = native and any(backend.speaks_responses for backend in backends)
+    keepsakes = await rooms.vault.recall(call.caller.tenant, chat, dialects, own_items=own_items)
+    return replace(history, keepsakes=keepsakes)
 
 
 def prepare_chat(

@@ -9,9 +9,11 @@ from contextlib import aclosing
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from gateway.endpoints.chat import serve_chat
+from gateway.endpoints.chat import answer_chat
 from gateway.errors import UnknownModel
 from gateway.exchange import Call, Exchange, Reply, StreamReply
+from gateway.show import Show
+from gateway.showing import choose_show
 from gateway.surfaces.messages import (
     MESSAGES_ERRORS,
     MessageStream,
@@ -24,6 +26,7 @@ from gateway.surfaces.messages import (
 )
 from gateway.surfaces.messages.errors import REQUEST_ID_HEADER
 from gateway.wire.body import parse
+from gateway.wire.chat import ChatRequest
 from gateway.wire.messages import CountTokensRequest, MessagesRequest, Thinking
 from gateway.wire.openapi import describe
 from router.policy import AUTO
@@ -50,9 +53,9 @@ async def serve_message(call: Call) -> Reply | StreamReply:
     """Parse, ask as a chat request, tell the answer as a message."""
     request = parse(call.body, MessagesRequest).typed
     chat = write_chat(request, routed=_is_routed(call, request.model))
-    call.body = msgspec.json.encode(chat)
-    reply = await serve_chat(call)
-    telling = _tell(call, request, estimate_tokens(chat))
+    show = choose_show(call)
+    reply = await answer_chat(call, parse(msgspec.json.encode(chat), ChatRequest))
+    telling = _tell(call, request, estimate_tokens(chat), show)
     headers = _with_request_id(reply.headers)
     if isinstance(reply, Reply):
         return Reply(write_message(reply.body, telling), headers, reply.status, reply.after)
@@ -74,7 +77,7 @@ def _is_routed(call: Call, model: str) -> bool:
     return call.rooms.engine.policy.aliases.get(model, model) == AUTO
 
 
-def _tell(call: Call, request: MessagesRequest, prompt_tokens: int) -> Telling:
+def _tell(call: Call, request: MessagesRequest, prompt_tokens: int, show: Show) -> Telling:
     target = call.record.target
     backend = target.backend if target is not None else ""
     settings = call.rooms.settings.backends.get(backend)
@@ -82,17 +85,20 @@ def _tell(call: Call, request: MessagesRequest, prompt_tokens: int) -> Telling:
         message_id=f"msg_{secrets.token_hex(12)}",
         model=settings.model if settings is not None else request.model,
         backend=backend,
-        thoughts=_thoughts(request.thinking),
+        thoughts=_thoughts(request.thinking, show),
         stop_sequences=tuple(request.stop_sequences or ()),
         prompt_tokens=prompt_tokens,
     )
 
 
-def _thoughts(thinking: Thinking | None) -> Thoughts:
-    """Show reasoning to those who asked for it: to others, an answer's first block is its text."""
-    if thinking is None or thinking.type not in ("enabled", "adaptive"):
+def _thoughts(thinking: Thinking | None, show: Show) -> Thoughts:
+    """Show reasoning to those who asked for it and may see it: to others, an answer's first block is its text.
+
+    Where only its length may be seen, blocks come signed and without text, as for `display: omitted`.
+    """
+    if thinking is None or thinking.type not in ("enabled", "adaptive") or show is Show.HIDE:
         return Thoughts.HIDDEN
-    return Thoughts.OMITTED if thinking.display == "omitted" else Thoughts.SHOWN
+    return Thoughts.OMITTED if thinking.display == "omitted" or show is Show.COUNT else Thoughts.SHOWN
 
 
 def _with_request_id(headers: Mapping[str, str]) -> dict[str, str]:

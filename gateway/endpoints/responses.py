@@ -7,29 +7,31 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from gateway.accounting import Record
 from gateway.auth import Caller
-from gateway.endpoints.chat import NAMING_FIELDS, read_chat, serve_chat
+from gateway.endpoints.chat import NAMING_FIELDS, answer_chat, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
 from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply
-from gateway.forward import decision_headers
+from gateway.forward import Outgoing, decision_headers
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
-from gateway.surfaces.responses.answering import describe_response
+from gateway.surfaces.responses.answering import Told, describe_response
+from gateway.surfaces.responses.following import EVENT_STREAM, UNDER_WAY, follow_response, told_to_its_end
 from gateway.surfaces.responses.items import Dictionary
+from gateway.surfaces.responses.native_request import write_native
 from gateway.surfaces.responses.planning import Plan, plan_response
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.running import give_streamed, give_whole, run_in_background
-from gateway.wire.body import parse
-from gateway.wire.chat import ChatRequest
+from gateway.upstream.pool import Backend
+from gateway.vault import History
 from gateway.wire.openapi import describe
 from gateway.wire.responses import ResponsesRequest
+from router.types import Target
 
 routes = APIRouter(tags=["OpenAI"])
-
-UNDER_WAY = ("queued", "in_progress")
 
 
 def error_event(error: ThalamusError) -> bytes:
@@ -50,25 +52,39 @@ async def responses(request: Request) -> Response:
 async def serve_response(call: Call) -> Reply | StreamReply:
     """Plan, ask as a chat request, tell the answer as a response."""
     plan = await plan_response(call)
-    call.body = plan.chat
     _name_session(call, plan)
     if plan.asked.request.background:
         return await _begin_in_background(call, plan)
-    reply = await serve_chat(call)
+    reply = await ask(call, plan)
     if isinstance(reply, StreamReply):
         return await give_streamed(call, plan, reply)
     return await give_whole(call, plan, reply)
 
 
-@routes.get("/v1/responses/{response_id}", **describe(None, "Fetch a response"))
+async def ask(call: Call, plan: Plan) -> Reply | StreamReply:
+    """Get the answer: in the backend's own words where it speaks this API itself, else as a chat completion."""
+    vault = call.rooms.vault
+
+    def native(backend: Backend, target: Target, max_tokens: int | None, history: History) -> Outgoing:
+        return write_native(plan, backend, target, max_tokens, history, vault)
+
+    return await answer_chat(call, plan.chat, native=native)
+
+
+@routes.get("/v1/responses/{response_id}", **describe(None, "Fetch a response", streams=True))
 async def show_response(
-    request: Request, response_id: str, stream: Annotated[bool, Query(description="not supported")] = False
+    request: Request,
+    response_id: str,
+    stream: Annotated[bool, Query(description="follow a background response that was created with `stream`")] = False,
+    starting_after: Annotated[int, Query(ge=-1, description="the number of the last event that is known")] = -1,
 ) -> Response:
-    """Give a kept response as it is now."""
+    """Give a kept response as it is now, or its events from the first or any other on."""
     caller, room = _enter(request)
-    if stream:
-        raise InvalidField("A kept response is given whole; it cannot be streamed.", param="stream")
-    return _json((await room.store.find(caller.tenant, response_id)).response)
+    kept = await room.store.find(caller.tenant, response_id)
+    if not stream:
+        return _json(kept.response)
+    events = await follow_response(room, caller.tenant, response_id, starting_after)
+    return StreamingResponse(told_to_its_end(events, error_event), headers=EVENT_STREAM)
 
 
 @routes.delete("/v1/responses/{response_id}", **describe(None, "Delete a response"))
@@ -79,6 +95,7 @@ async def delete_response(request: Request, response_id: str) -> Response:
     if kept.response["status"] in UNDER_WAY:
         await _stop(room, caller, response_id)
     await room.store.forget(caller.tenant, response_id)
+    await room.events.forget(caller.tenant, response_id)
     return _json({"id": response_id, "object": "response", "deleted": True})
 
 
@@ -111,26 +128,32 @@ async def list_input_items(
     caller, room = _enter(request)
     kept = await room.store.find(caller.tenant, response_id)
     past = await room.store.past(caller.tenant, kept.response["previous_response_id"])
-    items = [*past.items, *kept.items]
+    items = [*(said.item for said in past.said), *kept.items]
     if order == "desc":
         items.reverse()
     return _json(_page(items, after, limit))
 
 
-async def _begin_in_background(call: Call, plan: Plan) -> Reply:
-    """Promise a response: what the decision refuses is refused at once, all else is found out by polling."""
+async def _begin_in_background(call: Call, plan: Plan) -> Reply | StreamReply:
+    """Promise a response: what the decision refuses is refused at once, all else is found out by polling or following.
+
+    Whoever follows may leave: the response goes on, and its events can be had again by its id.
+    """
     room = call.rooms.responses
     room.background.check_room()
-    chat = parse(plan.chat, ChatRequest)
-    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
+    decision = await decide(call, read_chat(plan.chat, call), plan.chat.decode(NAMING_FIELDS))
     call.remember = None  # the call in the background decides for itself, and remembers
     queued = describe_response(plan.asked, "queued")
-    if not await room.store.keep(plan.asked.tenant, plan.kept(queued)):
+    if not await room.store.keep(plan.asked.tenant, plan.kept(Told(queued))):
         raise StateUnavailable("The response cannot be kept now, so that nobody could fetch it.")
     record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
     unwatched = replace(call, record=record)
-    room.background.start(plan.asked.id, run_in_background(unwatched, plan, serve_chat))
-    return Reply(msgspec.json.encode(queued), decision_headers(decision, call.record))
+    log = room.events.begin(plan.asked.tenant, plan.asked.id) if plan.asked.request.stream else None
+    room.background.start(plan.asked.id, run_in_background(unwatched, plan, ask, log), log)
+    headers = decision_headers(decision, call.record)
+    if log is None:
+        return Reply(msgspec.json.encode(queued), headers)
+    return StreamReply(b"", log.follow(-1), headers)
 
 
 def _name_session(call: Call, plan: Plan) -> None:

@@ -4,8 +4,8 @@
 counts it, and `frames` does all that to bytes on the hot path.
 """
 
-from gateway.reasoning.fields import ReasoningOptions, ReasoningStream, Show, normalise_message
-from gateway.reasoning.frames import FrameRewriter, needs_rewrite, rewrite_answer
+from gateway.reasoning.fields import ReasoningOptions, ReasoningStream, normalise_message, shown
+from gateway.reasoning.frames import FrameRewriter, needs_rewrite, rewrite_answer, show_answer
 from gateway.reasoning.tags import TagSplitter, split_whole
 from gateway.reasoning.usage import Meter, with_reasoning_tokens
 
@@ -14,11 +14,12 @@ __all__ = [
     "Meter",
     "ReasoningOptions",
     "ReasoningStream",
-    "Show",
     "TagSplitter",
     "needs_rewrite",
     "normalise_message",
     "rewrite_answer",
+    "show_answer",
+    "shown",
     "split_whole",
     "with_reasoning_tokens",
 ]

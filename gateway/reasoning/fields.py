@@ -7,27 +7,20 @@ Kimi, GLM, SGLang), `reasoning` (vLLM, OpenRouter, StepFun), `reasoning_details`
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.reasoning.tags import DEFAULT_TAGS, TagSplitter, split_whole
 from gateway.reasoning.usage import Meter
+from gateway.show import Show
 from gateway.upstream.dialects import Dialect
 
 CARRIERS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
 """Fields of a message or delta that hold reasoning."""
 
 _TEXT_KEYS = ("text", "thinking", "summary", "reasoning")
-
-
-class Show(StrEnum):
-    """What a client gets to see of the reasoning."""
-
-    PASS = "pass"  # noqa: S105 - not a password
-    HIDE = "hide"
-    COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +41,16 @@ class ReasoningOptions:
     inline: bool = False
     opener_missing: bool = False
 
+    @property
+    def passes(self) -> bool:
+        """Whether a client gets the normal form: all of the reasoning, as `reasoning_content` alone."""
+        return self.show is Show.PASS and not self.both_names
+
     @classmethod
-    def of_dialect(cls, dialect: Dialect, *, show: Show = Show.PASS, both_names: bool = False) -> ReasoningOptions:
+    def of_dialect(cls, dialect: Dialect) -> ReasoningOptions:
         """Look for reasoning where a backend's dialect says that it comes."""
         tag = dialect.inline_tag
         return cls(
-            show=show,
-            both_names=both_names,
             tags=DEFAULT_TAGS if tag is None else tuple(dict.fromkeys((tag, *DEFAULT_TAGS))),
             inline=tag is not None,
             opener_missing=dialect.opener_missing,
@@ -62,6 +58,12 @@ class ReasoningOptions:
 
 
 DEFAULT_OPTIONS = ReasoningOptions()
+
+
+@functools.lru_cache(maxsize=256)
+def shown(options: ReasoningOptions, show: Show, *, both_names: bool) -> ReasoningOptions:
+    """Look in the same places, and show what is found in another way."""
+    return replace(options, show=show, both_names=both_names)
 
 
 def normalise_message(
@@ -89,12 +91,23 @@ def normalise_message(
         if answer != content:
             reasoning += inside
             result["content"] = answer or (None if result.get("tool_calls") else "")
-    meter = Meter()
-    meter.add(reasoning)
-    show_reasoning(result, reasoning, options)
-    if reasoning and options.show is Show.COUNT:
-        result["reasoning_summary"] = meter.summary()
+    _show_whole(result, reasoning, options)
     return result, reasoning
+
+
+def show_message(message: Mapping[str, Any], options: ReasoningOptions) -> dict[str, Any]:
+    """Give a whole message in its normal form as a client is to see it; its text is not searched for tags again."""
+    result = dict(message)
+    _show_whole(result, take_reasoning(result), options)
+    return result
+
+
+def _show_whole(message: dict[str, Any], reasoning: str, options: ReasoningOptions) -> None:
+    show_reasoning(message, reasoning, options)
+    if reasoning and options.show is Show.COUNT:
+        meter = Meter()
+        meter.add(reasoning)
+        message["reasoning_summary"] = meter.summary()
 
 
 def take_reasoning(message: dict[str, Any]) -> str:

@@ -7,7 +7,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.reasoning.fields import DEFAULT_OPTIONS, ReasoningOptions, ReasoningStream, Show, normalise_message
+from gateway.reasoning.fields import (
+    DEFAULT_OPTIONS,
+    ReasoningOptions,
+    ReasoningStream,
+    normalise_message,
+    show_message,
+)
 from gateway.reasoning.usage import Meter, with_reasoning_tokens
 from gateway.streaming import event_data
 
@@ -16,6 +22,8 @@ _FOREIGN = re.compile(rb'"(?:reasoning|reasoning_details|thinking_blocks|thinkin
 _OWN = re.compile(rb'"reasoning_content":\s*"((?:[^"\\]|\\.)++)"')
 _TEXT_OR_END = re.compile(rb'"(?:content|finish_reason)":\s*+(?:"[^"]|\[)')
 _USAGE = re.compile(rb'"usage":\s*\{')
+_COUNTED = re.compile(rb'"reasoning_tokens":\s*[1-9]')
+_CARRIER_MARKS = (b'"reasoning', b'"thinking_blocks"')
 
 _MARKS = (b'"reasoning', b'"th', b'"usage"')
 """One of these is in every frame that has to be looked at once all text is known to be answer."""
@@ -55,10 +63,24 @@ def rewrite_answer(body: bytes, options: ReasoningOptions = DEFAULT_OPTIONS) -> 
     return _encode(answer)
 
 
+def show_answer(body: bytes, options: ReasoningOptions) -> bytes:
+    """Give a whole chat completion in its normal form, as `rewrite_answer` gives it, as a client is to see it."""
+    if options.passes or not any(mark in body for mark in _CARRIER_MARKS):
+        return body
+    try:
+        answer = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body
+    for choice in answer.get("choices") or ():
+        if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
+            choice["message"] = show_message(choice["message"], options)
+    return _encode(answer)
+
+
 def _says_it_already(body: bytes, options: ReasoningOptions) -> bool:
-    if options.show is not Show.PASS or options.both_names or options.opener_missing or needs_rewrite(body):
+    if not options.passes or options.opener_missing or needs_rewrite(body):
         return False
-    return _OWN.search(body) is None or b'"reasoning_tokens"' in body
+    return _OWN.search(body) is None or _COUNTED.search(body) is not None
 
 
 def _normalised_choice(choice: Any, options: ReasoningOptions, meter: Meter) -> Any:
@@ -85,7 +107,7 @@ class FrameRewriter:
             choices: how many answers were asked for (`n`).
         """
         self._options = options
-        self._may_pass = choices == 1 and options.show is Show.PASS and not options.both_names
+        self._may_pass = choices == 1 and options.passes
         self._settled = False
         self._streams: dict[int, ReasoningStream] = {}
         self._envelope: dict[str, Any] = {}

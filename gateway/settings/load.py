@@ -27,6 +27,7 @@ ENVIRONMENT_SECTIONS = (
     "LIMITS",
     "CACHE",
     "REDIS",
+    "REASONING",
     "TELEMETRY",
     "DECISION_LOG",
 )

@@ -27,6 +27,7 @@ from gateway.settings.resilience import (
     HealthSettings,
     ReplicaSettings,
 )
+from gateway.show import Show
 from router.policy import DEFAULT_MIN_GAIN
 from router.routes import RouteError, compile_rule
 from router.types import Effort, Tier
@@ -106,6 +107,11 @@ class BackendSettings(Frozen):
     model: str = Field(min_length=1, description="model id as the backend knows it")
     family: str | None = Field(None, description="model family (deepseek-v3, kimi-k2 …); guessed from the model id")
     host: str | None = Field(None, description="what serves it (vllm, sglang, deepseek …); guessed from the URL")
+    responses: Literal["auto", "native", "translate"] = Field(
+        "auto",
+        description="requests to /v1/responses: native passes them on as they are, translate makes chat completions "
+        "of them, auto does what the dialect says",
+    )
     key: SecretStr | None = Field(None, description="bearer token sent to the backend")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="further headers sent to the backend")
     context_window: int = Field(128_000, ge=1, description="tokens of prompt and answer together")
@@ -123,6 +129,8 @@ class BackendSettings(Frozen):
             raise ValueError("give url or replicas, not both: one server is a url, several are replicas")
         if self.transport == "http" and self.url is None and not self.replicas:
             raise ValueError("a backend with transport http needs a url, such as http://127.0.0.1:8000/v1")
+        if self.transport != "http" and self.responses == "native":
+            raise ValueError("responses: native needs transport http; the others are asked over chat completions")
         if self.transport == "embedded" and (self.url is not None or self.replicas):
             raise ValueError("the embedded model has no url: remove it, or set transport to http")
         return self
@@ -307,6 +315,9 @@ class KeySettings(Frozen):
         "normal", description="who goes first in line; a request may lower its own by x-thalamus-priority"
     )
     dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
+    reasoning: Show | None = Field(
+        None, description="how much of models' reasoning it may see: pass, count or hide; unset means reasoning.show"
+    )
 
     @model_validator(mode="after")
     def _check_one_form(self) -> KeySettings:
@@ -354,6 +365,17 @@ class VaultSettings(Frozen):
     )
 
 
+class ReasoningSettings(Frozen):
+    """How much of models' reasoning callers see, and under which names."""
+
+    show: Show = Field(
+        Show.PASS,
+        description="the most that callers see: pass (all of it), count (its length) or hide; "
+        "a caller may ask for less by x-thalamus-reasoning",
+    )
+    both_names: bool = Field(False, description="give chat clients `reasoning` beside `reasoning_content`")
+
+
 class TelemetrySettings(Frozen):
     """Logs and what may be in them."""
 
@@ -377,6 +399,7 @@ class Settings(Frozen):
     keys: tuple[KeySettings, ...] = ()
     cache: CacheSettings = Field(default_factory=CacheSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    reasoning: ReasoningSettings = Field(default_factory=ReasoningSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)

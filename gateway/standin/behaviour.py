@@ -101,6 +101,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     never show the reasoning."""
     thinking_field: Literal["reasoning_content", "reasoning", "inline"] = "reasoning_content"
     """Where the reasoning goes; `inline` wraps it in `<think>` inside the content."""
+    thinking_counted: bool = True
+    """Whether usage tells tokens of reasoning apart, as many engines do not."""
     keep_alive_ms: Annotated[float, Meta(gt=0)] = 1000
     """Between two comments of the `keep-alive` thinking style."""
 

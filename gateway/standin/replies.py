@@ -58,7 +58,7 @@ def chat_body(heading: Heading, request: ChatRequest, answer: Answer, behaviour:
             }
             for index, choice in enumerate(answer.choices)
         ],
-        "usage": _usage(answer, details=True),
+        "usage": _usage(answer, details=behaviour.thinking_counted),
         "service_tier": "default",
         "system_fingerprint": _FINGERPRINT,
     }
@@ -90,7 +90,7 @@ def chat_frames(heading: Heading, request: ChatRequest, answer: Answer, behaviou
                 yield Frame(pause if wait_ms is None else 0, kind, chunk([choice]))
                 wait_ms = pause
     if counts:
-        yield Frame(0, "usage", chunk([], _usage(answer, details=True)))
+        yield Frame(0, "usage", chunk([], _usage(answer, details=behaviour.thinking_counted)))
     yield Frame(0, "done", _DONE)
 
 

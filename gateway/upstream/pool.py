@@ -177,6 +177,13 @@ class Backend:
     continuation: WrittenContinuation | None = None
     """How it is told to go on with an answer that broke off; None if it cannot be."""
 
+    @property
+    def speaks_responses(self) -> bool:
+        """Whether requests for responses are passed on as they are."""
+        settings = self.settings
+        wanted = settings.responses == "native" or (settings.responses == "auto" and self.dialect.responses)
+        return wanted and settings.transport == "http"
+
     def compile_thinking(
         self, effort: Effort | None, chat: Parsed[ChatRequest], changed: Mapping[str, Any]
     ) -> Thinking:

@@ -61,11 +61,19 @@ class Vault:
         self._codec = AnswerCodec(max_bytes=max_bytes, encryption_key=encryption_key)
 
     async def recall(
-        self, tenant: str, chat: Parsed[ChatRequest], dialects: Sequence[Dialect]
+        self, tenant: str, chat: Parsed[ChatRequest], dialects: Sequence[Dialect], *, own_items: bool = False
     ) -> Mapping[int, Keepsake]:
-        """Give the keepsakes of a history by position, as far as any of these dialects could want them."""
+        """Give the keepsakes of a history by position, as far as any of these dialects could want them.
+
+        Args:
+            tenant: whose history it is.
+            chat: the request.
+            dialects: of the backends that may answer.
+            own_items: whether one of them takes its own reasoning items back, as they go with tool calls.
+        """
         messages = chat.typed.messages
-        if len(messages) == 1 or not any(_may_ask(dialect, chat) for dialect in dialects):
+        wanted = own_items and any(message.tool_calls for message in messages)
+        if len(messages) == 1 or not (wanted or any(_may_ask(dialect, chat) for dialect in dialects)):
             return NOTHING
         named = list(name_messages(messages, chat.typed.user or ""))
         if not named:

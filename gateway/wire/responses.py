@@ -146,10 +146,11 @@ class TextOptions(Struct):
 
 
 class ReasoningOptions(Struct):
-    """How hard to think, and whether the reasoning is wanted as a summary."""
+    """How hard to think, and whether the reasoning is wanted as a summary, or not at all (OpenRouter's `exclude`)."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
+    exclude: bool | None = None
 
 
 class ResponsesRequest(Struct, kw_only=True):
@@ -170,6 +171,7 @@ class ResponsesRequest(Struct, kw_only=True):
     max_tool_calls: int | None = None
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
+    include_reasoning: bool | None = None
     max_output_tokens: Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None

@@ -13,6 +13,7 @@ class _PromptDetails(msgspec.Struct):
 
 class _CompletionDetails(msgspec.Struct):
     reasoning_tokens: int | None = None
+    reasoning_tokens_estimated: bool | None = None
 
 
 class UsageFields(msgspec.Struct):
@@ -40,6 +41,7 @@ def read_usage(fields: UsageFields) -> Usage:
         output=fields.completion_tokens or 0,
         cached=(prompt and prompt.cached_tokens) or fields.prompt_cache_hit_tokens or 0,
         reasoning=(completion and completion.reasoning_tokens) or 0,
+        reasoning_estimated=bool(completion and completion.reasoning_tokens_estimated),
     )
 
 

@@ -70,7 +70,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half a minute per subject, rougher figures")
+    parser.add_argument("--quick", action="store_true", help="about a minute in all, rougher figures")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file as well")
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=SUBJECTS, help="what to measure beside raw")
     return parser.parse_args()

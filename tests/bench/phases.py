@@ -1,10 +1,11 @@
-"""What is measured: one connection, thirty-two connections, a hundred streams, round after round."""
+"""What is measured: one connection, thirty-two connections, a hundred streams of three kinds, round after round."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.request import Request, urlopen
 
 from tests.bench.load import Samples, closed_loop, post, streams
@@ -41,6 +42,32 @@ _MOST_REQUESTS = 100_000
 _STREAM_PATIENCE = 90
 
 
+Kind = Literal["plain", "renamed", "apart"]
+STREAMS: Mapping[Kind, Mapping[str, str | int]] = {
+    "plain": {"thinking": "asked", "thinking_tokens": 0},
+    "renamed": {"thinking": "always", "thinking_field": "reasoning"},
+    "apart": {"thinking": "always", "thinking_field": "inline"},
+}
+"""The kinds of streams, and how the upstream makes them: without reasoning; with reasoning under vLLM's name, which the
+gateway renames; with reasoning between tags inside the text, which it takes apart."""
+
+_ANSWER_TOKENS = 20
+"""Tokens of the answer in streams that think: the rest is reasoning, so that nearly every event is rewritten."""
+
+
+@dataclass(slots=True)
+class Streamed:
+    """What was seen of one kind of streams."""
+
+    samples: Samples = field(default_factory=Samples)
+    cpu: float = 0.0
+
+    @property
+    def cpu_per_event_us(self) -> float:
+        """CPU of the subject for one event that it passed on, in microseconds."""
+        return self.cpu * 1e6 / self.samples.events
+
+
 @dataclass(slots=True)
 class Measured:
     """All that was seen of one subject; CPU is in seconds of the subject's processes."""
@@ -49,8 +76,7 @@ class Measured:
     single: Samples = field(default_factory=Samples)
     busy: Samples = field(default_factory=Samples)
     busy_cpu: float = 0.0
-    streamed: Samples = field(default_factory=Samples)
-    streamed_cpu: float = 0.0
+    streams: dict[Kind, Streamed] = field(default_factory=lambda: {kind: Streamed() for kind in STREAMS})
     resident_bytes: int = 0
 
 
@@ -66,11 +92,12 @@ async def measure(
     for number in range(1, scale.rounds + 1):
         for result in _turned(results, number):
             await _measure_plain(result, scale, lambda what, n=number: step(f"round {n}: {what}"))
-        _behave(upstream, tokens=scale.stream_tokens, token_ms=_TOKEN_MS)
-        for result in _turned(results, number):
-            step(f"round {number}: {result.running.subject.name}, {scale.streams} streams")
-            await _measure_streams(result, scale)
-        _behave(upstream, tokens=_PLAIN_TOKENS, token_ms=0)
+        for kind in STREAMS:
+            _behave_in_streams(upstream, kind, scale)
+            for result in _turned(results, number):
+                step(f"round {number}: {result.running.subject.name}, {scale.streams} streams ({kind})")
+                await _measure_streams(result, kind, scale)
+        _behave(upstream, tokens=_PLAIN_TOKENS, token_ms=0, **STREAMS["plain"])
     for result in results:
         result.resident_bytes = result.running.resident_bytes()
     return results
@@ -78,7 +105,7 @@ async def measure(
 
 def count_steps(subjects: int, scale: Scale) -> int:
     """Return how often `measure` will call `step`."""
-    return subjects * (1 + 3 * scale.rounds)
+    return subjects * (1 + (2 + len(STREAMS)) * scale.rounds)
 
 
 def _turned(results: list[Measured], number: int) -> Iterator[Measured]:
@@ -101,8 +128,8 @@ async def _measure_plain(result: Measured, scale: Scale, step: Callable[[str], N
     result.busy_cpu += result.running.cpu_seconds() - before
 
 
-async def _measure_streams(result: Measured, scale: Scale) -> None:
-    subject = result.running.subject
+async def _measure_streams(result: Measured, kind: Kind, scale: Scale) -> None:
+    subject, streamed = result.running.subject, result.streams[kind]
     before = result.running.cpu_seconds()
     seen = await streams(
         HOST,
@@ -112,8 +139,8 @@ async def _measure_streams(result: Measured, scale: Scale) -> None:
         over_seconds=scale.stream_seconds / 2,
         patience=_STREAM_PATIENCE,
     )
-    result.streamed.add(seen)
-    result.streamed_cpu += result.running.cpu_seconds() - before
+    streamed.samples.add(seen)
+    streamed.cpu += result.running.cpu_seconds() - before
 
 
 async def _closed_loop(result: Measured, *, connections: int, seconds: float, most: int) -> Samples:
@@ -137,7 +164,15 @@ def _requests(subject: Subject, *, stream: bool) -> list[bytes]:
     return [post(CHAT, body, dict(subject.headers), f"{HOST}:{subject.port}") for body in encoded]
 
 
-def _behave(upstream: Subject, **switches: float) -> None:
+def _behave_in_streams(upstream: Subject, kind: Kind, scale: Scale) -> None:
+    """Let the upstream stream as many tokens in every kind, at the same pace."""
+    answer = scale.stream_tokens if kind == "plain" else _ANSWER_TOKENS
+    thoughts = scale.stream_tokens - answer
+    pace = {"tokens": answer, "token_ms": _TOKEN_MS, "thinking_ms": thoughts * _TOKEN_MS}
+    _behave(upstream, **{**STREAMS[kind], **pace, "thinking_tokens": thoughts})
+
+
+def _behave(upstream: Subject, **switches: float | str) -> None:
     url = f"http://{HOST}:{upstream.port}/standin/behaviour"
     with urlopen(Request(url, data=json.dumps(switches).encode()), timeout=10) as answer:
         answer.read()

@@ -30,6 +30,8 @@ class Figures:
     busy_p99: float
     cpu_per_request: float
     cpu_per_event_us: float
+    cpu_per_renamed_event_us: float
+    cpu_per_split_event_us: float
     first_event_p50: float
     first_event_p99: float
     events_per_second: float
@@ -58,6 +60,8 @@ GOALS = (
     Goal("requests per second on one core, 32 connections", "requests_per_second", 900, "/s", at_least=True),
     Goal("p50 added over raw, one connection", "added_p50", 1.2, "ms"),
     Goal("CPU per streamed event, 100 streams", "cpu_per_event_us", 60, "µs"),
+    Goal("CPU per event whose reasoning is renamed", "cpu_per_renamed_event_us", 150, "µs"),
+    Goal("CPU per event that tags are looked for in", "cpu_per_split_event_us", 150, "µs"),
 )
 
 
@@ -70,7 +74,8 @@ def figures_of(results: Sequence[Measured]) -> list[Figures]:
 def _figures(result: Measured, raw_p50: float) -> Figures:
     single = _milliseconds(result)
     busy = [answer.seconds * 1000 for answer in result.busy.answers]
-    first = [a.first_event_seconds * 1000 for a in result.streamed.answers if a.first_event_seconds is not None]
+    plain = result.streams["plain"]
+    first = [a.first_event_seconds * 1000 for a in plain.samples.answers if a.first_event_seconds is not None]
     name = result.running.subject.name
     p50 = _percentile(single, 50)
     return Figures(
@@ -83,10 +88,12 @@ def _figures(result: Measured, raw_p50: float) -> Figures:
         busy_p50=_percentile(busy, 50),
         busy_p99=_percentile(busy, 99),
         cpu_per_request=result.busy_cpu * 1000 / len(busy),
-        cpu_per_event_us=result.streamed_cpu * 1e6 / result.streamed.events,
+        cpu_per_event_us=plain.cpu_per_event_us,
+        cpu_per_renamed_event_us=result.streams["renamed"].cpu_per_event_us,
+        cpu_per_split_event_us=result.streams["apart"].cpu_per_event_us,
         first_event_p50=_percentile(first, 50),
         first_event_p99=_percentile(first, 99),
-        events_per_second=result.streamed.events / result.streamed.seconds,
+        events_per_second=plain.samples.events / plain.samples.seconds,
         resident_mb=result.resident_bytes / 1e6,
         start_seconds=result.running.start_seconds,
     )
@@ -123,6 +130,8 @@ _ROWS = (
     ("p99", "busy_p99", "{:.1f} ms"),
     ("CPU per request", "cpu_per_request", "{:.2f} ms"),
     ("100 streams: CPU per event", "cpu_per_event_us", "{:.0f} µs"),
+    ("`reasoning` renamed: CPU per event", "cpu_per_renamed_event_us", "{:.0f} µs"),
+    ("`<think>` taken apart: CPU per event", "cpu_per_split_event_us", "{:.0f} µs"),
     ("time to first token, p50", "first_event_p50", "{:.1f} ms"),
     ("time to first token, p99", "first_event_p99", "{:.1f} ms"),
     ("events", "events_per_second", "{:,.0f} /s"),
@@ -153,6 +162,8 @@ def _ratios(own: Figures, figures: Sequence[Figures]) -> Table:
         ("requests per second", "requests_per_second"),
         ("CPU per request", "cpu_per_request"),
         ("CPU per streamed event", "cpu_per_event_us"),
+        ("CPU per event with `reasoning` renamed", "cpu_per_renamed_event_us"),
+        ("CPU per event with `<think>` taken apart", "cpu_per_split_event_us"),
         ("time to first token, p50", "first_event_p50"),
         ("resident memory", "resident_mb"),
     ):

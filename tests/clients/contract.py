@@ -87,10 +87,23 @@ RESPONSES = (
     "a tool loop goes on with encrypted reasoning alone",
     "a background response is polled until it is done",
     "a background response is cancelled and its backend left",
+    "a background response is streamed, left, and followed from any event on",
+    "the stream helper goes on with a background response",
     "a response is deleted",
     "input items are listed, page by page",
     "what is wrong raises the SDK's own errors",
     "the asynchronous client answers and streams responses",
+)
+NATIVE_RESPONSES = (
+    "native: a response comes with its reasoning, its usage and its decision",
+    "native: a streamed response adds up to its final one",
+    "native: a three-turn tool loop goes on by the previous response",
+    "native: a three-turn tool loop goes on with encrypted reasoning alone",
+    "native: a three-turn tool loop survives a client that drops the reasoning",
+    "native: the stream helper gathers the final response",
+    "native: a background response is streamed, left and followed",
+    "native: what the backend refuses raises the SDK's own errors",
+    "native: the asynchronous client answers and streams",
 )
 
 EVERY_SDK = CHAT + STREAMING + TOOLS + STRUCTURED + OTHER_ENDPOINTS + ERRORS
@@ -172,7 +185,7 @@ PYDANTIC_AI = (
 CHECKS = {
     "openai_python_2": EVERY_SDK + ASYNCHRONOUS,
     "openai_python_3": EVERY_SDK + ASYNCHRONOUS,
-    "openai_python_responses": RESPONSES,
+    "openai_python_responses": RESPONSES + NATIVE_RESPONSES,
     "openai_node": EVERY_SDK,
     "anthropic_python": ANTHROPIC,
     "langchain": LANGCHAIN,

@@ -15,6 +15,7 @@ from tests.clients.environments import SDKS, Sdk, installed
 from tests.conformance.rows import Row
 from tests.conformance.serving import running_standins
 from tests.conformance.world import backends
+from tests.gateway.native_standin import running_native
 from tests.gateway.serving import RunningGateway, running_gateway, settings_over
 
 pytestmark = pytest.mark.clients
@@ -48,7 +49,7 @@ def strict() -> Iterator[str]:
 def gateway(
     session_standin: RunningStandin, strict: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    """A gateway with keys, aliases, and backends that are strict, blind, gone, impatient and oddly named."""
+    """A gateway with keys, aliases, and backends that are strict, blind, gone, impatient, oddly named and native."""
     settings = settings_over(
         session_standin.url,
         aliases={
@@ -69,8 +70,10 @@ def gateway(
         "vendor/model:free": {"url": url, "model": "free-1"},
         **backends(THINKING, strict),
     }
-    with running_gateway(settings, tmp_path_factory.mktemp("clients")) as running:
-        yield running
+    with running_native() as native:
+        settings["backends"]["native"] = {"url": native.url, "model": "gpt-5.5", "host": "openai"}
+        with running_gateway(settings, tmp_path_factory.mktemp("clients")) as running:
+            yield running
 
 
 @pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)

@@ -153,6 +153,16 @@ def streamed_text(reply) -> str:
 STREAMS = [("Paris.", "swift", "Paris."), (SHRUG, "sage", "Bern.")]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_hidden_reasoning_stays_hidden_in_an_answer_that_was_held(standin, serve, stream):
+    settings = cascading(standin.url, swift="thinking=always", allow_streams=True)
+    gateway = serve({**settings, "reasoning": {"show": "hide"}})
+    reply = ask(gateway, {**EASY, "stream": stream})
+    assert reply.headers["x-thalamus-backend"] == "swift"
+    assert "reasoning_content" not in reply.text
+    assert "Let" not in (streamed_text(reply) if stream else reply.text)
+
+
 @pytest.mark.parametrize(("said", "backend", "seen"), STREAMS)
 def test_a_held_stream_arrives_as_a_stream(standin, serve, said, backend, seen):
     gateway = serve(cascading(standin.url, swift=f"answer={said}", sage="answer=Bern.", allow_streams=True))

@@ -244,7 +244,6 @@ REFUSED = [
     ({"prompt": {"id": "pmpt_1"}}, 400, "prompt"),
     ({"previous_response_id": "resp_nobody"}, 400, "previous_response_id"),
     ({"background": True, "store": False}, 400, "store"),
-    ({"background": True, "stream": True}, 400, "stream"),
     ({"include": ["everything"]}, 400, "include[0]"),
     ({"max_output_tokens": 0}, 400, "max_output_tokens"),
 ]

@@ -36,7 +36,7 @@ def write_message(body: bytes, telling: Telling) -> bytes:
         "model": completion.model or telling.model,
         "content": [*_thinking(said, telling.thoughts), *_spoken(said)],
         **write_ending(choice, telling, called=bool(said.tool_calls), refused=bool(said.refusal)),
-        "usage": write_usage(completion.usage, telling, _metered(said)),
+        "usage": write_usage(completion.usage, telling, _metered(said), _metered_thought(said)),
     }
     return msgspec.json.encode(message)
 
@@ -92,6 +92,12 @@ def read_arguments(arguments: str) -> dict[str, Any]:
         return msgspec.json.decode(arguments, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
         return {UNPARSED: arguments}
+
+
+def _metered_thought(said: Said) -> Meter:
+    meter = Meter()
+    meter.add(said.reasoning_content or "")
+    return meter
 
 
 def _metered(said: Said) -> Meter:

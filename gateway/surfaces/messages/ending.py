@@ -69,16 +69,30 @@ def write_ending(choice: Choice, telling: Telling, *, called: bool, refused: boo
     return {"stop_reason": reason, "stop_sequence": met if reason == "stop_sequence" else None}
 
 
-def write_usage(fields: UsageFields | None, telling: Telling, output: Meter) -> dict[str, Any]:
+def write_usage(fields: UsageFields | None, telling: Telling, output: Meter, thought: Meter) -> dict[str, Any]:
     """Say what an answer cost. Tokens read from a cache are not among `input_tokens`.
 
     Where the backend did not count, the numbers are estimates and `estimated` says so.
+
+    Args:
+        fields: what the backend counted.
+        telling: how the answer is told.
+        output: has metered all that was put out.
+        thought: has metered the reasoning in it.
     """
     if fields is None:
-        return {**write_counts(telling.prompt_tokens, output.tokens), "estimated": True}
+        counts = {**write_counts(telling.prompt_tokens, output.tokens), "estimated": True}
+        return counts | _thinking(thought.tokens, estimated=True)
     usage = read_usage(fields)
     counts = write_counts(max(0, usage.input - usage.cached), usage.output, usage.cached)
-    return counts | ({"output_tokens_details": {"thinking_tokens": usage.reasoning}} if usage.reasoning else {})
+    return counts | _thinking(usage.reasoning, estimated=usage.reasoning_estimated)
+
+
+def _thinking(tokens: int, *, estimated: bool) -> dict[str, Any]:
+    if not tokens:
+        return {}
+    mark = {"thinking_tokens_estimated": True} if estimated else {}
+    return {"output_tokens_details": {"thinking_tokens": tokens} | mark}
 
 
 def write_counts(prompt: int, output: int, cached: int = 0) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class MessageStream:
         self._refused = False
         self._usage: UsageFields | None = None
         self._meter = Meter()
+        self._thought = Meter()
 
     def feed(self, chunk: bytes) -> bytes:
         """Take what arrived and give what can be told: whole events.
@@ -118,6 +119,7 @@ class MessageStream:
         told = b""
         if said.reasoning_content:
             self._meter.add(said.reasoning_content)
+            self._thought.add(said.reasoning_content)
         if self._telling.thoughts is not Thoughts.HIDDEN:
             if said.reasoning_content:
                 told += self._think(said.reasoning_content)
@@ -212,7 +214,7 @@ class MessageStream:
             told += self._start(block) + self._write(block, "".join(block.pieces)) + self._close()
         self._ended = True
         ending = write_ending(self._ending, self._telling, called=bool(self._calls), refused=self._refused)
-        usage = write_usage(self._usage, self._telling, self._meter)
+        usage = write_usage(self._usage, self._telling, self._meter, self._thought)
         return told + _event("message_delta", {"delta": ending, "usage": usage}) + _event("message_stop", {})
 
 

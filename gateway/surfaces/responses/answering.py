@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
 from gateway.errors import ThalamusError, UpstreamRateLimited
 from gateway.prices import Usage
+from gateway.reasoning import Meter
+from gateway.show import Show
 from gateway.surfaces.responses.items import (
     Dictionary,
     Status,
@@ -21,8 +23,10 @@ from gateway.surfaces.responses.items import (
     refusal_part,
     text_part,
 )
+from gateway.surfaces.responses.keeping import Hidden
 from gateway.surfaces.responses.sealing import Seal
-from gateway.wire.responses import ResponsesRequest, TextOptions, Tool
+from gateway.vault import Origin
+from gateway.wire.responses import ReasoningOptions, ResponsesRequest, TextOptions, Tool
 from gateway.wire.usage import UsageFields, read_usage
 
 ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -31,6 +35,21 @@ NO_ARGUMENTS = "{}"
 
 CUT_SHORT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons of an answer that is not all there, and how this API names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A response as the caller sees it, and what it does not see of it.
+
+    Attributes:
+        response: the response object.
+        hidden: by the ids of output items.
+        origin: whose own words the items are, None where they were made from a chat completion.
+    """
+
+    response: Dictionary
+    hidden: Mapping[str, Hidden] = field(default_factory=dict)
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,8 @@ class Asked:
         first_number: the number of the first output item; the caller's items are numbered before it.
         seal: closes the reasoning where the caller wants to carry it; None where not.
         created_at: seconds since 1970.
+        show: how much of the reasoning the caller sees. A reasoning item without text is this API's way to hide it.
+        prompt_tokens: an estimate, for backends that count nothing.
     """
 
     id: str
@@ -52,6 +73,13 @@ class Asked:
     first_number: int
     seal: Seal | None
     created_at: int
+    show: Show = Show.PASS
+    prompt_tokens: int = 0
+
+    @property
+    def hides(self) -> bool:
+        """Whether reasoning comes without its text."""
+        return self.show is not Show.PASS
 
     @property
     def summarised(self) -> bool:
@@ -67,6 +95,8 @@ class Asked:
         whole = status != "in_progress"
         sealed = self.seal.close(text, self.tenant) if self.seal is not None and whole else None
         identity = self.item_id("reasoning", index)
+        if self.hides:
+            return reasoning_item(identity, "", status, as_summary=True, sealed=sealed)
         return reasoning_item(identity, text, status, as_summary=self.summarised, sealed=sealed)
 
 
@@ -79,7 +109,7 @@ def describe_response(asked: Asked, status: ResponseStatus, *, model: str | None
         model: who answers, once that is known.
     """
     request = asked.request
-    text = request.text or TextOptions()
+    text, thinking = request.text or TextOptions(), request.reasoning or ReasoningOptions()
     return {
         "id": asked.id,
         "object": "response",
@@ -97,7 +127,7 @@ def describe_response(asked: Asked, status: ResponseStatus, *, model: str | None
         "parallel_tool_calls": request.parallel_tool_calls is not False,
         "previous_response_id": request.previous_response_id,
         "prompt_cache_key": request.prompt_cache_key,
-        "reasoning": msgspec.to_builtins(request.reasoning) if request.reasoning else {"effort": None, "summary": None},
+        "reasoning": {"effort": thinking.effort, "summary": thinking.summary},
         "safety_identifier": request.safety_identifier,
         "service_tier": "default",
         "store": request.store is not False,
@@ -133,13 +163,29 @@ def failed(response: Dictionary, error: ThalamusError) -> Dictionary:
 
 def describe_usage(usage: Usage) -> Dictionary:
     """Give the token counts as this API names them."""
+    estimated = {"reasoning_tokens_estimated": True} if usage.reasoning_estimated else {}
     return {
         "input_tokens": usage.input,
         "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
         "output_tokens": usage.output,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning, **estimated},
         "total_tokens": usage.input + usage.output,
     }
+
+
+def with_usage(asked: Asked, response: Dictionary, thought: str) -> Dictionary:
+    """Give a response with its usage estimated, and marked so, where there was reasoning and nobody counted."""
+    if response["usage"] is not None or not thought:
+        return response
+    reasoning, said = Meter(), Meter()
+    reasoning.add(thought)
+    for item in response["output"]:
+        said.add(item.get("arguments") or "")
+        for part in (item.get("content") or ()) if item["type"] == "message" else ():
+            said.add(part.get("text") or part.get("refusal") or "")
+    output = said.tokens + reasoning.tokens
+    usage = Usage(asked.prompt_tokens, output, reasoning=reasoning.tokens, reasoning_estimated=True)
+    return {**response, "usage": describe_usage(usage) | {"estimated": True}}
 
 
 class _Function(msgspec.Struct):
@@ -180,7 +226,7 @@ class _Chat(msgspec.Struct):
 _chats = msgspec.json.Decoder(_Chat)
 
 
-def answer_whole(asked: Asked, chat: bytes) -> Dictionary:
+def answer_whole(asked: Asked, chat: bytes) -> Told:
     """Give the response that a whole chat completion makes.
 
     Raises:
@@ -191,11 +237,13 @@ def answer_whole(asked: Asked, chat: bytes) -> Dictionary:
     if read.usage is not None:
         response["usage"] = describe_usage(read_usage(read.usage))
     if not read.choices:
-        return finish(response, None)
+        return Told(finish(response, None))
     choice = read.choices[0]
     status: Status = "incomplete" if choice.finish_reason in CUT_SHORT else "completed"
     response["output"] = _output(asked, choice, status)
-    return finish(response, choice.finish_reason)
+    thought = choice.message.reasoning_content or ""
+    hidden = {asked.item_id("reasoning", 0): Hidden(text=thought)} if thought and asked.hides else {}
+    return Told(finish(with_usage(asked, response, thought), choice.finish_reason), hidden)
 
 
 def _output(asked: Asked, choice: _Choice, last: Status) -> list[Dictionary]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import InvalidField
-from gateway.surfaces.responses.history import Message
+from gateway.surfaces.responses.history import Message, Transcript
 from gateway.wire.body import Parsed
 from gateway.wire.responses import KNOWN_FIELDS, ResponsesRequest, TextFormat, Tool
 
@@ -56,8 +56,6 @@ def check_request(request: ResponsesRequest) -> None:
         raise InvalidField("A JSON schema needs a name and the schema.", param="text.format")
     if request.background and request.store is False:
         raise InvalidField("A background response must be stored, or nobody could fetch it.", param="store")
-    if request.background and request.stream:
-        raise InvalidField("A background response is fetched by its id; it cannot be streamed.", param="stream")
 
 
 def write_chat(parsed: Parsed[ResponsesRequest], messages: Sequence[Message], *, stream: bool) -> bytes:
@@ -88,17 +86,20 @@ def wants_logprobs(request: ResponsesRequest) -> bool:
     return bool(request.top_logprobs) or "message.output_text.logprobs" in (request.include or ())
 
 
-def truncate(messages: Sequence[Message], room_tokens: int) -> list[Message]:
+def truncate(transcript: Transcript, room_tokens: int) -> Transcript:
     """Drop the oldest messages until the rest fits, whole tool exchanges at a time.
 
     System messages stay, and so does the last message, even where that is too much. Media count nothing.
     """
+    messages = transcript.messages
     talk = [number for number, message in enumerate(messages) if message["role"] != "system"]
     size = sum(map(_text_bytes, messages))
     while len(talk) > 1 and (size > room_tokens * BYTES_PER_TOKEN or messages[talk[0]]["role"] == "tool"):
         size -= _text_bytes(messages[talk.pop(0)])
-    kept = set(talk)
-    return [message for number, message in enumerate(messages) if number in kept or message["role"] == "system"]
+    stays = set(talk)
+    kept = [number for number, message in enumerate(messages) if number in stays or message["role"] == "system"]
+    starts = {new: transcript.starts[old] for new, old in enumerate(kept) if old in transcript.starts}
+    return Transcript([messages[number] for number in kept], starts)
 
 
 def _text_bytes(message: Message) -> int:

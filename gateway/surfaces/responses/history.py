@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import InvalidField
+from gateway.surfaces.responses.sealing import Sealed
 from gateway.wire.responses import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -31,14 +32,37 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An item and where it stands in the request, for errors. `thought` is the text of a reasoning item."""
+    """An item and where it stands in the request.
+
+    Attributes:
+        item: as far as it is understood.
+        written: as it was sent, or is kept.
+        place: its path, for errors.
+        thought: the text of a reasoning item.
+        sealed: a reasoning item as the backend that wrote it takes it back; None where there is no such form.
+    """
 
     item: Item
+    written: Mapping[str, Any]
     place: str
     thought: str = ""
+    sealed: Sealed | None = None
 
 
-def write_messages(instructions: str | None, items: Iterable[Placed]) -> list[Message]:
+@dataclass(slots=True)
+class Transcript:
+    """Items, written as messages.
+
+    Attributes:
+        messages: of a chat completion.
+        starts: by the position of an assistant's message, the number of the first item that is in it.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
+
+
+def write_messages(instructions: str | None, items: Iterable[Placed]) -> Transcript:
     """Write items as messages, after the instructions.
 
     Developer messages become system messages, which every backend knows.
@@ -46,40 +70,45 @@ def write_messages(instructions: str | None, items: Iterable[Placed]) -> list[Me
     Raises:
         InvalidField: an item cannot be said in a chat completion, or answers a call that nobody made.
     """
-    transcript = _Transcript()
+    writer = _Writer()
     if instructions is not None:
-        transcript.messages.append({"role": "system", "content": instructions})
-    for placed in items:
-        transcript.add(placed)
-    transcript.end_turn()
-    return transcript.messages
+        writer.messages.append({"role": "system", "content": instructions})
+    for number, placed in enumerate(items):
+        writer.add(number, placed)
+    writer.end_turn()
+    return Transcript(writer.messages, writer.starts)
 
 
 @dataclass(slots=True)
-class _Transcript:
+class _Writer:
     """Messages so far, and the assistant's turn that is still being put together."""
 
     messages: list[Message] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
+    _first: int | None = None
     _thoughts: list[str] = field(default_factory=list)
     _said: list[str] = field(default_factory=list)
     _calls: list[dict[str, Any]] = field(default_factory=list)
     _called: set[str] = field(default_factory=set)
 
-    def add(self, placed: Placed) -> None:
+    def add(self, number: int, placed: Placed) -> None:
         """Add one item."""
         match placed.item:
             case ReasoningItem():
                 if self._said or self._calls:
                     self.end_turn()
+                self._begin_turn(number)
                 self._thoughts.append(placed.thought)
             case FunctionCallItem(call_id=call_id, name=name, arguments=arguments):
+                self._begin_turn(number)
                 call = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
                 self._calls.append(call)
                 self._called.add(call_id)
             case MessageItem(role="assistant", content=content):
                 if self._said and not self._calls:
                     self.end_turn()
-                self._said.append(_said(content, placed.place))
+                self._begin_turn(number)
+                self._said.append(said_text(content, placed.place))
             case MessageItem(role=role, content=content):
                 self.end_turn()
                 role = "system" if role == "developer" else role
@@ -98,8 +127,14 @@ class _Transcript:
                 message["reasoning_content"] = thought
             if self._calls:
                 message["tool_calls"] = self._calls
+            if self._first is not None:
+                self.starts[len(self.messages)] = self._first
             self.messages.append(message)
-        self._thoughts, self._said, self._calls = [], [], []
+        self._thoughts, self._said, self._calls, self._first = [], [], [], None
+
+    def _begin_turn(self, number: int) -> None:
+        if self._first is None:
+            self._first = number
 
     def _add_output(self, output: FunctionCallOutputItem, place: str) -> None:
         if output.call_id not in self._called:
@@ -112,7 +147,7 @@ class _Transcript:
         self.messages.append({"role": "tool", "tool_call_id": output.call_id, "content": given})
 
 
-def _said(content: str | Sequence[Part], place: str) -> str:
+def said_text(content: str | Sequence[Part], place: str) -> str:
     """Give an assistant's message as text: lists are not understood by every backend."""
     if isinstance(content, str):
         return content

@@ -29,7 +29,7 @@ def is_response_id(written: str) -> bool:
 
 def item_id(response_id: str, kind: str, number: int) -> str:
     """Give the id of a response's item: it holds the response's own, so that a reference leads there."""
-    return f"{_PREFIXES[kind]}_{response_id.removeprefix('resp_')}{number:04x}"
+    return f"{_PREFIXES.get(kind, 'item')}_{response_id.removeprefix('resp_')}{number:04x}"
 
 
 def response_of_item(written: str) -> str | None:

@@ -13,6 +13,7 @@ from gateway.cache.key import owner_tag
 from gateway.cache.store import Store, StoreUnavailable
 from gateway.errors import InvalidField, PreviousResponseNotFound, ResponseNotFound, StateUnavailable
 from gateway.surfaces.responses.items import Dictionary, is_response_id, response_of_item
+from gateway.vault import Origin
 
 TTL_S = 30 * 86_400
 """How long a response is kept: 30 days, as at OpenAI."""
@@ -26,6 +27,20 @@ _ANSWERED = ("completed", "incomplete")
 _log = structlog.get_logger("thalamus")
 
 
+class Hidden(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the caller does not see of a reasoning item.
+
+    Attributes:
+        text: the reasoning, where it is not shown.
+        id: the item's id at the backend that gave it in its own words.
+        sealed: its encrypted content there.
+    """
+
+    text: str = ""
+    id: str | None = None
+    sealed: str | None = None
+
+
 class Kept(msgspec.Struct, frozen=True):
     """One response and what it takes to go on from it.
 
@@ -33,11 +48,15 @@ class Kept(msgspec.Struct, frozen=True):
         response: the response object as the caller saw it.
         items: the caller's own items, in the form in which they are listed.
         ancestors: ids of the responses that this one went on from, the first one first.
+        hidden: what the caller did not see, by the ids of output items.
+        origin: whose own words the output is, None where it was made from a chat completion.
     """
 
     response: Dictionary
     items: list[Dictionary]
     ancestors: list[str] = []
+    hidden: dict[str, Hidden] = {}
+    origin: Origin | None = None
 
     @property
     def id(self) -> str:
@@ -45,16 +64,26 @@ class Kept(msgspec.Struct, frozen=True):
         return str(self.response["id"])
 
     @property
-    def exchange(self) -> list[Dictionary]:
+    def exchange(self) -> list[Said]:
         """What was said in this one response: by the caller, then by the model."""
-        return [*self.items, *self.response["output"]]
+        output = (Said(item, self.hidden.get(item["id"]), self.origin) for item in self.response["output"])
+        return [*map(Said, self.items), *output]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One item of a kept response: as the caller saw it, and what it did not see."""
+
+    item: Dictionary
+    hidden: Hidden | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
     """What came before a request: the items of a chain of responses, and their ids."""
 
-    items: Sequence[Dictionary] = ()
+    said: Sequence[Said] = ()
     ids: Sequence[str] = ()
 
 
@@ -119,9 +148,9 @@ class ResponseStore:
             )
         before = await asyncio.gather(*(self._link(tenant, ancestor) for ancestor in last.ancestors))
         chain = [*before, last]
-        return Past([item for link in chain for item in link.exchange], [link.id for link in chain])
+        return Past([said for link in chain for said in link.exchange], [link.id for link in chain])
 
-    async def item(self, tenant: str, item_id: str, param: str) -> Dictionary:
+    async def item(self, tenant: str, item_id: str, param: str) -> Said:
         """Give the item that a reference names.
 
         Raises:
@@ -130,9 +159,9 @@ class ResponseStore:
         """
         response_id = response_of_item(item_id)
         kept = await self._get(tenant, response_id) if response_id else None
-        for item in kept.exchange if kept else ():
-            if item["id"] == item_id:
-                return item
+        for said in kept.exchange if kept else ():
+            if said.item["id"] == item_id:
+                return said
         raise InvalidField(f"Item with id '{item_id[:80]}' not found. Items are kept with 'store' only.", param=param)
 
     async def ask_to_cancel(self, tenant: str, response_id: str) -> None:

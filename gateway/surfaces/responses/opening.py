@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,17 +21,34 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Events:
-    """Writes server-sent events and numbers them."""
+    """Writes server-sent events and numbers them.
+
+    Attributes:
+        announced: whether the response was announced already, as one that waits for its turn.
+        number: of the next event.
+    """
 
     def __init__(self) -> None:
-        self._number = 0
+        self.announced = False
+        self.number = 0
         self._written: list[bytes] = []
 
     def write(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Write one event."""
-        data = _encode({"type": kind, "sequence_number": self._number, **fields})
+        data = _encode({"type": kind, "sequence_number": self.number, **fields})
         self._written.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), data))
-        self._number += 1
+        self.number += 1
+
+    def announce(self, queued: Dictionary) -> None:
+        """Announce a response that waits for its turn."""
+        self.announced = True
+        self.write("response.created", {"response": queued})
+        self.write("response.queued", {"response": queued})
+
+    def pass_on(self, frame: bytes) -> None:
+        """Pass on an event that is written already, its number included."""
+        self._written.append(frame)
+        self.number += 1
 
     def comment(self, frame: bytes) -> None:
         """Pass on a frame without data, which keeps the connection alive."""
@@ -51,9 +68,9 @@ class OpenItem:
     def __init__(self, asked: Asked, events: Events, index: int) -> None:
         self.index = index
         self._asked = asked
-        self._id = asked.item_id(self.kind, index)
+        self.id = asked.item_id(self.kind, index)
         self._events = events
-        self._place = {"item_id": self._id, "output_index": index}
+        self._place = {"item_id": self.id, "output_index": index}
 
     def item(self, status: Status) -> Dictionary:
         """Give the item as it stands."""
@@ -93,7 +110,7 @@ class OpenMessage(OpenItem):
     def item(self, status: Status) -> Dictionary:
         """Give the message as it stands."""
         part = self._part()
-        return message_item(self._id, [*self._ended, part] if part else self._ended, status)
+        return message_item(self.id, [*self._ended, part] if part else self._ended, status)
 
     def add_text(self, text: str, logprobs: Sequence[Any]) -> None:
         """Add to the text."""
@@ -139,7 +156,7 @@ class OpenMessage(OpenItem):
 
 
 class OpenReasoning(OpenItem):
-    """What the model thinks, as content or, where that was asked for, in the place of a summary."""
+    """What the model thinks, as content or, where that was asked for, in the place of a summary; or nothing of it."""
 
     kind = "reasoning"
 
@@ -157,21 +174,31 @@ class OpenReasoning(OpenItem):
             self._place["content_index"] = 0
             self._part_event, self._text_event, self._type = "content_part", "reasoning_text", "reasoning_text"
         self._announce()
-        self._write(f"{self._part_event}.added", {**self._place, "part": {"type": self._type, "text": ""}})
+        self._tell("part", "added", {"part": {"type": self._type, "text": ""}})
+
+    @property
+    def text(self) -> str:
+        """All that was thought so far, whether it is shown or not."""
+        return "".join(self._texts)
 
     def item(self, status: Status) -> Dictionary:
         """Give the reasoning as it stands."""
-        return self._asked.reasoning(self.index, "".join(self._texts), status)
+        return self._asked.reasoning(self.index, self.text, status)
 
     def add(self, text: str) -> None:
         """Add a thought."""
         self._texts.append(text)
-        self._write(f"{self._text_event}.delta", {**self._place, "delta": text})
+        self._tell("text", "delta", {"delta": text})
 
     def _sum_up(self) -> None:
-        text = "".join(self._texts)
-        self._write(f"{self._text_event}.done", {**self._place, "text": text})
-        self._write(f"{self._part_event}.done", {**self._place, "part": {"type": self._type, "text": text}})
+        self._tell("text", "done", {"text": self.text})
+        self._tell("part", "done", {"part": {"type": self._type, "text": self.text}})
+
+    def _tell(self, of: Literal["part", "text"], what: str, fields: Dictionary) -> None:
+        """Write an event of the text or of its part, if the caller sees them."""
+        if not self._asked.hides:
+            event = self._part_event if of == "part" else self._text_event
+            self._write(f"{event}.{what}", {**self._place, **fields})
 
 
 class OpenCall(OpenItem):
@@ -181,7 +208,7 @@ class OpenCall(OpenItem):
 
     def __init__(self, asked: Asked, events: Events, index: int, call_id: str | None, name: str) -> None:
         super().__init__(asked, events, index)
-        self.call_id = call_id or self._id
+        self.call_id = call_id or self.id
         self._name = name
         self._arguments: list[str] = []
         self._announce()
@@ -197,7 +224,7 @@ class OpenCall(OpenItem):
 
     def item(self, status: Status) -> Dictionary:
         """Give the call as it stands."""
-        return call_item(self._id, self.call_id, self._name, "".join(self._arguments), status)
+        return call_item(self.id, self.call_id, self._name, "".join(self._arguments), status)
 
     def add(self, arguments: str) -> None:
         """Add to the arguments."""

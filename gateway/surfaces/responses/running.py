@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import cast
 
 import msgspec
 import structlog
@@ -12,12 +13,16 @@ import structlog
 from classifiers.types import Conversation
 from gateway.accounting import Outcome
 from gateway.errors import Draining, InternalError, ThalamusError, UpstreamFailed
-from gateway.exchange import Call, Handler, Reply, StreamReply, keep_for_later
+from gateway.exchange import Call, Reply, StreamReply, keep_for_later
 from gateway.sessions import session_key
-from gateway.surfaces.responses.answering import answer_whole, describe_response
+from gateway.surfaces.responses.answering import Told, answer_whole, describe_response
+from gateway.surfaces.responses.events import EventLog
 from gateway.surfaces.responses.items import Dictionary
+from gateway.surfaces.responses.native_stream import NativeStream
+from gateway.surfaces.responses.opening import Events
 from gateway.surfaces.responses.planning import Plan
 from gateway.surfaces.responses.stream import ResponseStream
+from gateway.vault import Origin
 from router.types import Session
 
 LOOK_FOR_WORD_S = 1.0
@@ -27,25 +32,47 @@ _log = structlog.get_logger("thalamus")
 
 
 async def give_whole(call: Call, plan: Plan, reply: Reply) -> Reply:
-    """Give the response that a whole chat completion makes, once it is kept.
+    """Give the response that a whole answer makes, once it is kept.
 
     Raises:
         UpstreamFailed: what the backend sent is no chat completion.
     """
     try:
-        response = answer_whole(plan.asked, reply.body)
+        told = _tell_native(call, plan, reply.body) if reply.native else answer_whole(plan.asked, reply.body)
     except msgspec.DecodeError:
         backend = call.record.target.backend if call.record.target else ""
         error = UpstreamFailed(f"Backend '{backend}' sent no chat completion.", backend=backend)
         error.headers |= reply.headers
         raise error from None
-    response = await keep(call, plan, response)
+    response = await keep(call, plan, told)
     return Reply(msgspec.json.encode(response), reply.headers, after=reply.after)
 
 
+def _tell_native(call: Call, plan: Plan, body: bytes) -> Told:
+    stream = NativeStream(plan.asked, _origin(call))
+    stream.take_response(msgspec.json.decode(body))
+    return stream.told
+
+
+AnyStream = ResponseStream | NativeStream
+
+
+def _stream_of(call: Call, plan: Plan, reply: StreamReply, events: Events | None = None) -> AnyStream:
+    """Give what tells a streamed answer, in whichever words it comes."""
+    return NativeStream(plan.asked, _origin(call), events) if reply.native else ResponseStream(plan.asked, events)
+
+
+def _origin(call: Call) -> Origin:
+    """Say who answers."""
+    if call.record.target is None:
+        raise TypeError("an answer of nobody")
+    backend = call.rooms.backends[call.record.target.backend]
+    return Origin.of(backend.dialect, backend.settings.model)
+
+
 async def give_streamed(call: Call, plan: Plan, reply: StreamReply) -> StreamReply:
-    """Give a streamed chat completion as the events of a response."""
-    stream = ResponseStream(plan.asked)
+    """Give a streamed answer as the events of a response."""
+    stream = _stream_of(call, plan, reply)
     events = _write_events(call, plan, stream, reply)
     try:
         first = await anext(events, b"")
@@ -60,31 +87,41 @@ async def give_streamed(call: Call, plan: Plan, reply: StreamReply) -> StreamRep
     return StreamReply(first, events, reply.headers, after)
 
 
-async def keep(call: Call, plan: Plan, response: Dictionary) -> Dictionary:
-    """Keep a response if that is wanted, and give it back; its `store` says whether it is kept."""
+async def keep(call: Call, plan: Plan, told: Told) -> Dictionary:
+    """Keep a response if that is wanted, and give it as the caller sees it; its `store` says whether it is kept."""
     if not plan.is_kept:
-        return response
-    if await call.rooms.responses.store.keep(plan.asked.tenant, plan.kept(response)):
+        return told.response
+    if await call.rooms.responses.store.keep(plan.asked.tenant, plan.kept(told)):
         _remember_by_id(call, plan.asked.id)
-        return response
-    return {**response, "store": False}
+        return told.response
+    return {**told.response, "store": False}
 
 
-async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
+Ask = Callable[[Call, Plan], Awaitable[Reply | StreamReply]]
+"""Gets the answer, as a chat completion or in the backend's own words."""
+
+
+async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | None) -> None:
     """Answer with nobody waiting: the response is kept at every step, and the record closed as for any request.
 
     Args:
         call: a call of its own, not the one that the caller saw answered.
         plan: what is to be answered.
-        ask: serves the chat completion.
+        ask: gets the answer.
+        log: gets the events, where the caller wants to be able to follow them.
     """
     record, rooms = call.record, call.rooms
-    stream = ResponseStream(plan.asked)
+    events = Events()
+    events.announce(describe_response(plan.asked, "queued"))
+    stream: AnyStream = ResponseStream(plan.asked, events)
     rooms.metrics.in_flight.inc()
     watch = asyncio.create_task(_heed_other_processes(call, plan))
     try:
-        await keep(call, plan, describe_response(plan.asked, "in_progress"))
-        await _answer(call, stream, ask)
+        await _note(log, events.take())
+        await keep(call, plan, Told(describe_response(plan.asked, "in_progress")))
+        reply = cast("StreamReply", await ask(call, plan))  # the plan of a background response asks for a stream
+        stream = _stream_of(call, plan, reply, events)
+        await _answer(call, stream, reply, log)
         record.outcome = Outcome.DONE
     except ThalamusError as error:
         record.error = error.code
@@ -105,23 +142,30 @@ async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
         stream.fail(InternalError())
     finally:
         watch.cancel()
-        await keep(call, plan, stream.response)
+        response = await keep(call, plan, stream.told)
+        if log is not None:
+            log.add(stream.last(response))
+            await log.end()
         rooms.metrics.in_flight.dec()
         rooms.accounts.close(record)
         if rooms.limits:
             await rooms.limits.count(record)
 
 
-async def _answer(call: Call, stream: ResponseStream, ask: Handler) -> None:
-    reply = await ask(call)
-    if not isinstance(reply, StreamReply):
-        raise TypeError("a background response asks for a stream")
+async def _answer(call: Call, stream: AnyStream, reply: StreamReply, log: EventLog | None) -> None:
     async with aclosing(reply.rest) as rest:
-        stream.feed(reply.first)
+        await _note(log, stream.feed(reply.first))
         async for piece in rest:
-            stream.feed(piece)
-    stream.finish()
+            await _note(log, stream.feed(piece))
+    await _note(log, stream.finish())
     await keep_for_later(call, reply)
+
+
+async def _note(log: EventLog | None, events: bytes) -> None:
+    """Put events into the log, where there is one."""
+    if log is not None:
+        log.add(events)
+        await log.write()
 
 
 async def _heed_other_processes(call: Call, plan: Plan) -> None:
@@ -132,9 +176,7 @@ async def _heed_other_processes(call: Call, plan: Plan) -> None:
     await responses.background.cancel(plan.asked.id)
 
 
-async def _write_events(
-    call: Call, plan: Plan, stream: ResponseStream, reply: StreamReply
-) -> AsyncGenerator[bytes, None]:
+async def _write_events(call: Call, plan: Plan, stream: AnyStream, reply: StreamReply) -> AsyncGenerator[bytes, None]:
     """Yield the events as they come; a response is kept before its last event, so that it can be gone on from."""
     async with aclosing(reply.rest) as rest:
         try:
@@ -148,7 +190,7 @@ async def _write_events(
             # The answer has begun: what broke it off is told by its last event, and no retry would help.
             call.record.error, call.remember = error.code, None
             stream.fail(error)
-    yield stream.last(await keep(call, plan, stream.response))
+    yield stream.last(await keep(call, plan, stream.told))
 
 
 def _remember_by_id(call: Call, response_id: str) -> None:

@@ -14,13 +14,16 @@ from gateway.surfaces.responses.answering import (
     CUT_SHORT,
     Asked,
     Logprobs,
+    Told,
     describe_response,
     describe_usage,
     failed,
     finish,
+    with_usage,
 )
 from gateway.surfaces.responses.items import Dictionary, Status
-from gateway.surfaces.responses.opening import Events, OpenCall, OpenMessage, OpenReasoning
+from gateway.surfaces.responses.keeping import Hidden
+from gateway.surfaces.responses.opening import Events, OpenCall, OpenItem, OpenMessage, OpenReasoning
 from gateway.wire.usage import UsageFields, read_usage
 
 _DONE = b"[DONE]"
@@ -64,17 +67,21 @@ class ResponseStream:
 
     Attributes:
         response: the response object as far as it has come; final once `finish` or `fail` was called.
+        hidden: what the caller does not see of it, by the ids of output items.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, events: Events | None = None) -> None:
+        """Prepare for one answer; `events` may have announced it already."""
         self.response: Dictionary = describe_response(asked, "in_progress")
+        self.hidden: dict[str, Hidden] = {}
         self._asked = asked
-        self._events = Events()
+        self._events = events or Events()
         self._rest = b""
         self._begun = False
         self._reason: str | None = None
         self._items: dict[int, Dictionary] = {}
         self._count = 0
+        self._thoughts: list[str] = []
         self._speech: OpenMessage | OpenReasoning | None = None
         self._calls: dict[int, OpenCall] = {}
         self._whole_calls: set[int] = set()
@@ -94,7 +101,8 @@ class ResponseStream:
         """Say that the stream has ended and give the events that close the output; the last one is `last`'s to give."""
         self._begin(None)
         self._end_items()
-        self.response = finish({**self.response, "output": self._output()}, self._reason)
+        whole = with_usage(self._asked, {**self.response, "output": self._output()}, "".join(self._thoughts))
+        self.response = finish(whole, self._reason)
         return self._events.take()
 
     def fail(self, error: ThalamusError) -> None:
@@ -105,6 +113,11 @@ class ResponseStream:
         """Say that the caller wants no more of it."""
         self.response = {**self._break_off(), "status": "cancelled"}
 
+    @property
+    def told(self) -> Told:
+        """What was told so far, and what was not."""
+        return Told(self.response, self.hidden)
+
     def last(self, response: Dictionary) -> bytes:
         """Give the event that ends the stream: completed, incomplete or failed, as the response's status says."""
         self._events.write(f"response.{response['status']}", {"response": response})
@@ -114,6 +127,7 @@ class ResponseStream:
         self._begin(None)
         for item in (*self._calls.values(), *([self._speech] if self._speech else ())):
             self._items[item.index] = item.item("incomplete")
+            self._hide(item)
         return {**self.response, "output": self._output()}
 
     def _read(self, frame: bytes) -> None:
@@ -140,12 +154,14 @@ class ResponseStream:
         self._begun = True
         if model is not None:
             self.response["model"] = model
-        self._events.write("response.created", {"response": self.response})
+        if not self._events.announced:
+            self._events.write("response.created", {"response": self.response})
         self._events.write("response.in_progress", {"response": self.response})
 
     def _take(self, choice: _Choice) -> None:
         delta = choice.delta
         if delta.reasoning_content:
+            self._thoughts.append(delta.reasoning_content)
             self._reasoning().add(delta.reasoning_content)
         if delta.content:
             self._message().add_text(delta.content, (choice.logprobs and choice.logprobs.content) or [])
@@ -191,6 +207,7 @@ class ResponseStream:
     def _end_speech(self, status: Status = "completed") -> None:
         if self._speech is not None:
             self._items[self._speech.index] = self._speech.end(status)
+            self._hide(self._speech)
             self._speech = None
 
     def _end_whole_calls(self) -> None:
@@ -212,6 +229,11 @@ class ResponseStream:
         for number in list(self._calls):
             self._end_call(number, last)
         self._end_speech(last)
+
+    def _hide(self, item: OpenItem) -> None:
+        """Keep reasoning that the caller is not shown."""
+        if self._asked.hides and isinstance(item, OpenReasoning):
+            self.hidden[item.id] = Hidden(text=item.text)
 
     def _output(self) -> list[Dictionary]:
         return [self._items[index] for index in sorted(self._items)]

@@ -32,6 +32,9 @@ from gateway.upstream.dialects.written import (
 )
 from router.types import Effort
 
+RESPONSES_FIELDS = frozenset({"reasoning_effort", "reasoning"})
+"""Steering fields that the Responses API has, too. Models that are switched by others are asked for completions."""
+
 ANY = "*"
 """Stands for every family or every host in a row's key."""
 
@@ -86,6 +89,7 @@ class Dialect:
         reasoning_field: where reasoning comes back; `inline_tag` is set if it comes inside the content, and
             `opener_missing` if the opening tag may then be missing.
         replay: what to do with earlier reasoning as a conversation goes on; `replay_field` is where it goes.
+        responses: whether this backend can be asked over the Responses API, its efforts included.
         match: how this row was found; anything but ``exact`` is worth telling the operator.
     """
 
@@ -109,6 +113,7 @@ class Dialect:
     opener_missing: bool
     replay: Replay
     replay_field: str
+    responses: bool
     note: str
     match: Match
 
@@ -127,6 +132,7 @@ class Dialect:
             "opener_missing": self.opener_missing,
             "replay": self.replay,
             "replay_field": self.replay_field,
+            "responses": self.responses,
             "checked": self.checked.isoformat(),
             "verified": self.verified,
             "source": self.source,
@@ -244,7 +250,9 @@ def _checked(
     rules = tuple(_rule(rule, name) for rule in written for name in rule.fields)
     budget = _budget(row.budget) if row.budget else None
     said = (*row.efforts.values(), row.always)
+    expressible = all(fields.keys() <= RESPONSES_FIELDS for fields in said)
     for host in row.hosts:
+        served = host in row.responses_on or (host in hosts and hosts[host].responses)
         usual = hosts[host].reasoning_field if host in hosts else "reasoning_content"
         for family in row.families:
             yield Dialect(
@@ -268,6 +276,7 @@ def _checked(
                 opener_missing=host in row.opener_missing_on,
                 replay=row.replay,
                 replay_field=row.replay_field or row.reasoning_field or usual,
+                responses=expressible and served,
                 note=row.note,
                 match=_MATCHES[family == ANY, host == ANY],
             )

@@ -49,6 +49,8 @@ class WrittenHost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasoning_field: str = "reasoning_content"
     """Where its answers carry reasoning, unless a row says otherwise."""
     continuation: WrittenContinuation | None = None
+    responses: bool = False
+    """Whether it serves OpenAI's Responses API itself."""
 
 
 class WrittenFamily(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +124,8 @@ class WrittenDialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replay: Replay = "drop"
     """What to do with earlier reasoning when a conversation goes on."""
     replay_field: str | None = None
+    responses_on: tuple[str, ...] = ()
+    """Hosts that serve these models over the Responses API themselves, although not all their models."""
     note: str = ""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "openai_python"))  # where `world` is
 
+import native  # noqa: F401  registers its checks
 import responses  # noqa: F401  registers its checks
 from world import run_all
 

@@ -132,6 +132,35 @@ def cancelled() -> None:
     same(client().responses.retrieve(response.id).status, "cancelled")
 
 
+@check("a background response is streamed, left, and followed from any event on")
+def followed() -> None:
+    behave(tokens=20, token_ms=20)
+    with ask(background=True, stream=True) as stream:
+        seen_first = [next(stream) for _ in range(4)]
+    same([event.type for event in seen_first[:3]], ["response.created", "response.queued", "response.in_progress"])
+    response_id = seen_first[0].response.id
+    same(seen_first[0].response.status, "queued")
+    rest = list(client().responses.retrieve(response_id, stream=True, starting_after=3))
+    numbers = [event.sequence_number for event in (*seen_first, *rest)]
+    same(numbers, list(range(len(numbers))))
+    same(rest[-1].type, "response.completed")
+    again = list(client().responses.retrieve(response_id, stream=True))
+    same([event.to_dict() for event in again], [event.to_dict() for event in (*seen_first, *rest)])
+    same(client().responses.retrieve(response_id), rest[-1].response)
+
+
+@check("the stream helper goes on with a background response")
+def helped_on() -> None:
+    behave(tokens=20, token_ms=10)
+    with client().responses.stream(model="sage", input="Hello there", background=True) as stream:
+        first = next(stream)
+    with client().responses.stream(response_id=first.response.id, starting_after=2) as stream:
+        numbers = [event.sequence_number for event in stream]
+        final = stream.get_final_response()
+    same(numbers[0], 3)
+    same(final.status, "completed")
+
+
 @check("a response is deleted")
 def deleted() -> None:
     response = ask()

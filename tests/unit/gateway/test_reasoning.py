@@ -11,19 +11,22 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from gateway.prices import Usage
 from gateway.reasoning import (
     FrameRewriter,
     Meter,
     ReasoningOptions,
     ReasoningStream,
-    Show,
     TagSplitter,
     needs_rewrite,
     normalise_message,
     rewrite_answer,
+    show_answer,
+    shown,
     split_whole,
     with_reasoning_tokens,
 )
+from gateway.show import Show, narrowest
 from gateway.streaming import Relay
 from gateway.upstream.dialects import load_dialects
 
@@ -485,6 +488,51 @@ def test_a_whole_answer_is_rewritten_and_one_that_needs_nothing_is_the_same_obje
     assert answer["usage"]["completion_tokens_details"]["reasoning_tokens_estimated"] is True
     plain = b'{"choices":[{"message":{"content":"yes"}}],"usage":{"completion_tokens":1}}'
     assert rewrite_answer(plain) is plain
+
+
+@pytest.mark.parametrize("reported", [0, None])
+def test_a_whole_answer_that_counts_no_reasoning_although_it_came_is_counted_here(reported):
+    """The right name alone does not spare an answer the look at its usage."""
+    details = {"completion_tokens_details": {"reasoning_tokens": reported}}
+    message = {"content": "yes", "reasoning_content": "thirty-two characters of thought"}
+    body = json.dumps({"choices": [{"message": message}], "usage": {"completion_tokens": 9, **details}}).encode()
+    usage = json.loads(rewrite_answer(body))["usage"]
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 8, "reasoning_tokens_estimated": True}
+
+
+@pytest.mark.parametrize(
+    ("show", "both_names", "expected"),
+    [
+        (Show.PASS, False, {"reasoning_content": "hm"}),
+        (Show.PASS, True, {"reasoning_content": "hm", "reasoning": "hm"}),
+        (Show.HIDE, False, {}),
+        (Show.HIDE, True, {}),
+        (Show.COUNT, True, {"reasoning_summary": {"tokens": 1, "estimated": True}}),
+    ],
+)
+def test_an_answer_in_its_normal_form_is_shown_as_far_as_a_client_may_see(show, both_names, expected):
+    carried = {"reasoning_details": [{"text": "hm"}], "thinking_blocks": [{"thinking": "hm"}]}
+    said = {"content": "<think> is a tag"}
+    body = json.dumps({"choices": [{"message": {**said, "reasoning_content": "hm", **carried}}], "usage": {}}).encode()
+    options = shown(INLINE, show, both_names=both_names)
+    message = json.loads(show_answer(body, options))["choices"][0]["message"]
+    assert message == {**said, **expected, **(carried if show is Show.PASS else {})}
+
+
+def test_an_answer_without_reasoning_is_shown_as_it_is():
+    body = b'{"choices":[{"message":{"content":"yes"}}]}'
+    assert show_answer(body, ReasoningOptions(show=Show.HIDE)) is body
+
+
+def test_the_narrowest_word_counts():
+    assert narrowest(None, None) is Show.PASS
+    assert narrowest(Show.PASS, None, Show.COUNT) is Show.COUNT
+    assert narrowest(Show.COUNT, Show.HIDE) is Show.HIDE
+
+
+def test_an_estimate_of_reasoning_is_part_of_the_output():
+    assert Usage(output=5).with_estimate(9) == Usage(output=5, reasoning=5, reasoning_estimated=True)
+    assert Usage(output=5).with_estimate(0) == Usage(output=5)
 
 
 def test_an_answer_that_is_cut_off_while_thinking_stays_reasoning():

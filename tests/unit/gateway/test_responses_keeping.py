@@ -42,7 +42,7 @@ async def test_a_chain_is_told_from_its_beginning():
     for kept in (one, two, three):
         assert await store.keep("a", kept)
     past = await store.past("a", three.id)
-    assert [item["text"] for item in past.items] == ["one", "one", "two", "two", "three", "three"]
+    assert [said.item["text"] for said in past.said] == ["one", "one", "two", "two", "three", "three"]
     assert past.ids == [one.id, two.id, three.id]
     await store.forget("a", one.id)
     with pytest.raises(PreviousResponseNotFound):
@@ -55,7 +55,7 @@ async def test_nobody_finds_another_tenants_response_or_item():
     await store.keep("a", kept)
     item = kept.response["output"][0]
     assert await store.find("a", kept.id) == kept
-    assert await store.item("a", item["id"], "input[0].id") == item
+    assert (await store.item("a", item["id"], "input[0].id")).item == item
     with pytest.raises(ResponseNotFound):
         await store.find("b", kept.id)
     with pytest.raises(InvalidField):

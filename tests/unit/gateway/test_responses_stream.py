@@ -140,7 +140,7 @@ def test_a_streamed_answer_becomes_what_the_whole_one_becomes(thought, said, arg
     whole = json.dumps({"model": "sage-1", "choices": [{"message": message, "finish_reason": finish}]}).encode()
     stream = ResponseStream(asked())
     run(stream, [*frames, frame({}, finish), DONE])
-    expected = answer_whole(asked(), whole)
+    expected = answer_whole(asked(), whole).response
     # A call whose arguments are complete is complete, even where the answer was cut right after it.
     for response in (stream.response, expected):
         response.pop("completed_at", None)

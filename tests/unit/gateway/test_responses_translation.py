@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import InvalidField
 from gateway.surfaces.responses.answering import Asked, answer_whole
 from gateway.surfaces.responses.asking import check_request, truncate, write_chat
-from gateway.surfaces.responses.history import Placed, write_messages
+from gateway.surfaces.responses.history import Placed, Transcript, write_messages
 from gateway.surfaces.responses.items import item_id, new_response_id, response_of_item
 from gateway.surfaces.responses.sealing import Seal
 from gateway.wire.body import parse
@@ -56,8 +56,8 @@ def messages_of(*items, instructions=None):
     for number, written in enumerate(items):
         item = read_item(written, f"input[{number}]")
         shown = written.get("content") if written.get("type") == "reasoning" else None
-        placed.append(Placed(item, f"input[{number}]", "".join(part["text"] for part in shown or ())))
-    return write_messages(instructions, placed)
+        placed.append(Placed(item, written, f"input[{number}]", "".join(part["text"] for part in shown or ())))
+    return write_messages(instructions, placed).messages
 
 
 CONVERSATIONS = {
@@ -201,10 +201,19 @@ def test_the_oldest_messages_go_first_and_tool_results_go_with_their_call():
     system = {"role": "system", "content": "s"}
     assistant = {"role": "assistant", "content": None, "tool_calls": chat_calls(1)}
     talk = [system, user("x" * 300), assistant, tool(1), user("last")]
-    assert truncate(talk, 10_000) == talk
-    assert truncate(talk, 120) == [system, assistant, tool(1), user("last")]
-    assert truncate(talk, 60) == [system, user("last")]
-    assert truncate(talk, 1) == [system, user("last")]
+    whole = Transcript(talk, {2: 1})
+    assert truncate(whole, 10_000) == whole
+    assert truncate(whole, 120) == Transcript([system, assistant, tool(1), user("last")], {1: 1})
+    assert truncate(whole, 60) == Transcript([system, user("last")], {})
+    assert truncate(whole, 1) == Transcript([system, user("last")], {})
+
+
+def test_it_is_known_with_which_item_each_turn_begins():
+    items = [user("hi"), thought("hm"), said("wait"), call(1), output(1), thought("so"), call(2), output(2), said("ok")]
+    placed = [Placed(read_item(item, "input"), item, "input") for item in items]
+    transcript = write_messages("Be brief.", placed)
+    assert transcript.starts == {2: 1, 4: 5, 6: 8}
+    assert all(transcript.messages[position]["role"] == "assistant" for position in transcript.starts)
 
 
 def asked(**fields):
@@ -241,11 +250,17 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("message", "finish", "status", "items"), ANSWERS)
 def test_an_answer_becomes_items(message, finish, status, items):
-    response = answer_whole(asked(), chat_of(message, finish))
+    response = answer_whole(asked(), chat_of(message, finish)).response
     assert response["status"] == status
     assert [f"{item['type']} {item['status']}" for item in response["output"]] == items
     assert len({item["id"] for item in response["output"]}) == len(items)
-    assert (response["model"], response["usage"]) == ("sage-1", None)
+    assert response["model"] == "sage-1"
+    if not message.get("reasoning_content"):
+        assert response["usage"] is None
+    else:
+        assert response["usage"]["estimated"] is True
+        details = {"reasoning_tokens": 1, "reasoning_tokens_estimated": True}
+        assert response["usage"]["output_tokens_details"] == details
 
 
 def test_usage_and_log_probabilities_are_named_as_this_api_names_them():
@@ -258,7 +273,7 @@ def test_usage_and_log_probabilities_are_named_as_this_api_names_them():
     }
     chat = json.loads(chat_of({"content": "hi"}, usage=usage))
     chat["choices"][0]["logprobs"] = {"content": tokens}
-    response = answer_whole(asked(), json.dumps(chat).encode())
+    response = answer_whole(asked(), json.dumps(chat).encode()).response
     assert response["output"][0]["content"][0]["logprobs"] == tokens
     assert response["usage"] == {
         "input_tokens": 10,
@@ -271,8 +286,8 @@ def test_usage_and_log_probabilities_are_named_as_this_api_names_them():
 
 def test_reasoning_is_a_summary_only_where_one_was_asked_for():
     chat = chat_of({"content": "hi", "reasoning_content": "hm"})
-    plain = answer_whole(asked(), chat)["output"][0]
-    summary = answer_whole(asked(reasoning={"summary": "auto"}), chat)["output"][0]
+    plain = answer_whole(asked(), chat).response["output"][0]
+    summary = answer_whole(asked(reasoning={"summary": "auto"}), chat).response["output"][0]
     assert (plain["content"], plain["summary"]) == ([{"type": "reasoning_text", "text": "hm"}], [])
     assert summary["summary"] == [{"type": "summary_text", "text": "hm"}]
     assert "content" not in summary

@@ -66,6 +66,17 @@ BREAKAGES = [
     ("an effort that is none", changed(tiers__fast={"backend": "small", "effort": "hihg"}), "tiers.fast.0.effort"),
     ("a url that is none", changed(backends__small__url="localhost:8000"), "backends.small.url"),
     ("an HTTP backend without a url", changed(backends__small={"model": "m"}), "needs a url"),
+    (
+        "the Responses API of what is no HTTP backend",
+        changed(backends__small={"transport": "litellm", "model": "m", "responses": "native"}),
+        "responses: native needs transport http",
+    ),
+    ("a way to show reasoning that is none", changed(reasoning={"show": "some"}), "reasoning.show"),
+    (
+        "a key that sees some of it",
+        changed(keys=[{"name": "a", "key": "x", "reasoning": "some"}]),
+        "keys.0.reasoning",
+    ),
     ("a port out of range", changed(server={"port": 70000}), "server.port"),
     ("a price below zero", changed(backends__small__price={"input": -1}), "backends.small.price.input"),
     ("a limit of zero", changed(backends__small__max_concurrency=0), "backends.small.max_concurrency"),
