@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from classifiers.bundle import DEFAULT_BUNDLE, BundleError, BundleModel, load_bundle
 from classifiers.cascade import Batcher, BundleCascade, open_model
@@ -33,7 +33,8 @@ from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import admin, chat, completions, embeddings, health, messages, models, responses, route
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
-from gateway.exchange import ErrorShape, Exchange, Handler
+from gateway.exchange import CLOSE, ErrorShape, Exchange, Handler
+from gateway.lifecycle import Lifecycle
 from gateway.limits import Limits
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
@@ -88,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Exception, _answer_defect)
     _complete_openapi(app)
     app.state.started = int(time.time())
-    app.state.ready = False
+    app.state.life = Lifecycle()
     return app
 
 
@@ -117,10 +118,22 @@ class HotPath:
         """Serve one connection event."""
         endpoint = self._ENDPOINTS.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            leaving: bool = self._app.state.life.is_leaving
+            await self._app(scope, receive, _closing(send) if leaving else send)
             return
         scope["app"] = self._app
         await Exchange(Request(scope, receive), *endpoint)(scope, receive, send)
+
+
+def _closing(send: Send) -> Send:
+    """Tell the client not to come back on this connection."""
+
+    async def send_closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], CLOSE]
+        await send(message)
+
+    return send_closing
 
 
 class Builder:
@@ -375,9 +388,9 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     ):
         app.state.builder = Builder(connections, background, closing, pulse)
         app.state.rooms = await app.state.builder.build(settings)
-        app.state.ready = True
+        app.state.life.is_started = True
         yield
-        app.state.ready = False
+        app.state.life.is_leaving = True
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

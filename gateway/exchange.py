@@ -20,8 +20,9 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.accounting import Outcome, Record
 from gateway.auth import Caller
-from gateway.errors import BodyTimeout, BodyTooLarge, InternalError, Overloaded, ThalamusError
+from gateway.errors import BodyTimeout, BodyTooLarge, Draining, InternalError, Overloaded, ThalamusError
 from gateway.keepalive import COMMENT, KeepAlive
+from gateway.lifecycle import Lifecycle
 from gateway.queueing import Priority
 from gateway.rooms import Rooms
 from gateway.settings import ServerSettings
@@ -34,6 +35,8 @@ _STREAM_HEADERS = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
+CLOSE = (b"connection", b"close")
+"""The header by which a gateway that is leaving asks its clients to connect anew, and so to another."""
 
 
 @dataclass(slots=True)
@@ -109,10 +112,12 @@ class Exchange(Response):
         self.status_code = HTTPStatus.OK
         self._request = request
         self._rooms: Rooms = request.app.state.rooms
+        self._life: Lifecycle = request.app.state.life
         self._record = Record(endpoint)
         self._handler = handler
         self._errors = errors
         self._started = False
+        self._is_complete = False
         self._announced: Mapping[str, str] | None = None
         self._has_begun = False
 
@@ -129,8 +134,10 @@ class Exchange(Response):
         except ClientLeft:
             record.outcome, record.error = Outcome.DROPPED, "client_left"
         except asyncio.CancelledError:
-            record.outcome, record.error = Outcome.DROPPED, "shutdown"
-            raise
+            if not self._life.is_cut:
+                record.outcome, record.error = Outcome.DROPPED, "shutdown"
+                raise
+            await self._tell_of_the_end(send)
         finally:
             rooms.metrics.in_flight.dec()
             rooms.accounts.close(record)
@@ -234,6 +241,7 @@ class Exchange(Response):
         headers = {"content-type": "application/json", **reply.headers, "content-length": str(len(reply.body))}
         await self._start(reply.status, headers, send)
         await send({"type": "http.response.body", "body": reply.body})
+        self._is_complete = True
 
     async def _send_stream(self, reply: StreamReply, alive: KeepAlive, send: Send) -> None:
         clock = asyncio.get_running_loop().time
@@ -254,12 +262,25 @@ class Exchange(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 alive.sent_at = clock()
         await send({"type": "http.response.body", "body": b""})
+        self._is_complete = True
+
+    async def _tell_of_the_end(self, send: Send) -> None:
+        """Tell a client whose answer is cut, because the process ends, that it was not whole."""
+        if self._is_complete:
+            return
+        error = Draining("The gateway was stopped before this answer was complete.")
+        error.headers["retry-after"] = "1"
+        try:
+            await self._send_error(error, send)
+        except asyncio.CancelledError:  # a client that takes nothing does not keep the process
+            self._record.outcome = Outcome.DROPPED
 
     async def _send_error(self, error: ThalamusError, send: Send) -> None:
         """Answer with an error; as the last event where the answer has already begun."""
         self._record.error = error.code
         if self._started:
             await send({"type": "http.response.body", "body": self._errors.event(error)})
+            self._is_complete = True
             return
         self._note_overhead()
         await self._send(Reply(self._errors.body(error), self._errors.headers(error), error.status), send)
@@ -268,6 +289,8 @@ class Exchange(Response):
         self._started = True
         self._record.status = int(status)
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        if self._life.is_leaving:
+            encoded.append(CLOSE)
         await send({"type": "http.response.start", "status": int(status), "headers": encoded})
 
 

@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
 from gateway.app import HotPath, create_app
+from gateway.lifecycle import Lifecycle
 from gateway.logs import configure_logs
 from gateway.reload import Reloader
-from gateway.settings import Settings, SettingsError, SettingsSource, TargetSettings
+from gateway.settings import ServerSettings, Settings, SettingsError, SettingsSource, TargetSettings
+from gateway.surfaces.responses.background import Background
 
 KEEPALIVE_S = 75
 """Idle client connections are kept this long: longer than the usual load balancer keeps its own (60 s)."""
@@ -28,12 +31,35 @@ GC_THRESHOLDS = (50_000, 20, 100)
 """Allocations between collections. Requests leave few cycles behind, so that young objects die without any."""
 
 
-class Server(uvicorn.Server):
-    """Uvicorn's server, which also says that it wants no more traffic once a signal arrives."""
+LOOK_EVERY_S = 0.05
+"""How often a process that is leaving looks whether it has finished."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+CUT_S = 3
+"""How long requests that are cut may take to tell their callers."""
+
+_log = structlog.get_logger("thalamus")
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, with an end of our own: unready at once, gone when the last answer is.
+
+    1. A signal: `/readyz` says 503. For `notice_s` requests are still served, and each connection closed behind its
+       answer, since whoever balances the load learns of it late.
+    2. The listener is closed. Open answers, and responses in the background, may go on for `drain_s`.
+    3. Then, or at a second signal, what is left is cut: callers get an error in their API's shape, and every request
+       has its record.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: ServerSettings) -> None:
         super().__init__(config)
-        self._thalamus = app
+        self._app = app
+        self._settings = settings
+        self._leaving: asyncio.Task[None] | None = None
+
+    @property
+    def _life(self) -> Lifecycle:
+        life: Lifecycle = self._app.state.life
+        return life
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -44,10 +70,59 @@ class Server(uvicorn.Server):
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop: become unready and finish what is under way; at a second signal, cut it."""
-        self._thalamus.state.ready = False
-        self.force_exit = self.should_exit
+        """Leave; at a second signal, without waiting for anything."""
+        if self._leaving is not None:
+            self._life.hurry.set()
+            return
+        self._life.is_leaving = True
+        self._leaving = asyncio.get_running_loop().create_task(
+            self._leave(0.0 if sig == signal.SIGINT else self._settings.notice_s)
+        )
+
+    async def _leave(self, notice_s: float) -> None:
+        """Finish what is under way. uvicorn's loop runs on until then, and ends the rest."""
+        if self.started:
+            _log.info("leaving", requests=self._under_way(), notice_s=notice_s, drain_s=self._settings.drain_s)
+            await self._wait(notice_s)
+            for server in self.servers:
+                server.close()
+            for connection in list(self.server_state.connections):
+                connection.shutdown()  # an idle one now, others behind their answers
+            if not await self._finish(self._settings.drain_s):
+                await self._cut()
         self.should_exit = True
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._life.hurry.wait()
+
+    async def _finish(self, seconds: float) -> bool:
+        """Wait for what is under way; False if something still is when time is up, or hurry asked for."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + seconds
+        while self.server_state.connections or self._under_way():
+            if loop.time() >= ends_at or self._life.hurry.is_set():
+                return False
+            await asyncio.sleep(LOOK_EVERY_S)
+        return True
+
+    async def _cut(self) -> None:
+        _log.warning("cutting", requests=self._under_way(), hurry=self._life.hurry.is_set())
+        self._life.is_cut = True
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await self._background().finish(0)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CUT_S)
+
+    def _under_way(self) -> int:
+        return len(self.server_state.tasks) + len(self._background())
+
+    def _background(self) -> Background:
+        background: Background = self._app.state.rooms.responses.background
+        return background
 
 
 def serve(source: SettingsSource) -> None:
@@ -70,9 +145,9 @@ def serve(source: SettingsSource) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEPALIVE_S,
-        timeout_graceful_shutdown=int(settings.server.drain_s),
+        timeout_graceful_shutdown=1,  # what is still there by then was cut, and has been told so
     )
-    server = Server(config, app)
+    server = Server(config, app, settings.server)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_run(server, listener, settings, Reloader(app, source)))
 

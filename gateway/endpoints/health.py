@@ -30,7 +30,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """Answer 200 while requests are welcome, 503 once the gateway is shutting down."""
     rooms: Rooms = request.app.state.rooms
-    ready: bool = request.app.state.ready
+    ready: bool = request.app.state.life.is_ready
     report: dict[str, Any] = {
         "status": "ready" if ready else "draining",
         "difficulty_model": rooms.engine.model.name,

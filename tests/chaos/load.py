@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -41,12 +43,15 @@ async def steady(
     url: str,
     *,
     rate: float,
-    seconds: float,
+    seconds: float = math.inf,
+    until: asyncio.Event | None = None,
     model: str = "auto",
     headers: dict[str, str] | None = None,
     seen: Seen | None = None,
 ) -> Seen:
     """Send `rate` requests a second, every second one a stream, and wait for all answers.
+
+    It ends after `seconds`, or when `until` is set.
 
     The stand-in echoes the last message, so that an answer is right if it is the question, once.
     """
@@ -54,7 +59,9 @@ async def steady(
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(url, connector=connector, headers=headers) as session:
         started, tasks = time.perf_counter(), []
-        for number in range(int(rate * seconds)):
+        for number in itertools.count():
+            if number >= rate * seconds or (until is not None and until.is_set()):
+                break
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
             tasks.append(asyncio.create_task(_ask(session, model, number, seen)))
         await asyncio.gather(*tasks)
