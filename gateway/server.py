@@ -34,6 +34,9 @@ GC_THRESHOLDS = (50_000, 20, 100)
 LOOK_EVERY_S = 0.05
 """How often a process that is leaving looks whether it has finished."""
 
+LINGER_S = 0.5
+"""For how long connections without a request are kept once nobody new can connect."""
+
 CUT_S = 3
 """How long requests that are cut may take to tell their callers."""
 
@@ -86,6 +89,7 @@ class Server(uvicorn.Server):
             await self._wait(notice_s)
             for server in self.servers:
                 server.close()
+            await self._wait(min(notice_s, LINGER_S))  # who has just connected is about to ask
             for connection in list(self.server_state.connections):
                 connection.shutdown()  # an idle one now, others behind their answers
             if not await self._finish(self._settings.drain_s):

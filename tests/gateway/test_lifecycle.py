@@ -128,7 +128,7 @@ def test_a_gateway_that_leaves_says_so_serves_who_still_comes_and_finishes_what_
     def is_refused() -> bool:
         try:
             httpx.get(f"{gateway.url}/healthz", trust_env=False)
-        except httpx.ConnectError:
+        except httpx.TransportError:
             return True
         return False
 
