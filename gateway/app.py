@@ -34,7 +34,7 @@ from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import admin, chat, completions, embeddings, health, messages, models, responses, route
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import CLOSE, ErrorShape, Exchange, Handler
-from gateway.lifecycle import Lifecycle
+from gateway.lifecycle import Lifecycle, Worker
 from gateway.limits import Limits
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
@@ -53,6 +53,7 @@ from gateway.upstream.dialects import DialectError, Dialects, load_dialects
 from gateway.upstream.http import Connections, open_connections
 from gateway.upstream.opening import opened_backend
 from gateway.upstream.pool import Backend
+from gateway.upstream.sharing import Sharing
 from gateway.vault import Vault
 from gateway.wire.openapi import add_components
 from router.engine import Engine
@@ -65,19 +66,27 @@ from router.types import Abilities, AnswerCheck, Candidate, Tier
 STATE_BYTES = 32 * 1024 * 1024
 """Room for conversations and counters in the process, when there is no Redis."""
 
+SHOW_EVERY_S = 1.0
+"""How often a worker brings up to date what the others show of it."""
+
 VAULT_BYTES = 64 * 1024 * 1024
 """Room for models' reasoning in the process, when there is no Redis."""
 
 _log = structlog.get_logger("thalamus")
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the gateway. Backends are made ready when the application starts and closed when it stops."""
+def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
+    """Build the gateway. Backends are made ready when the application starts and closed when it stops.
+
+    Args:
+        settings: what is served.
+        worker: which of several processes on one port this is; None when it is the only one.
+    """
     app = FastAPIOffline(
         title="Thalamus",
         summary="One OpenAI endpoint, one model `auto`: every request gets the right model and the right effort.",
         version="0.1.0",
-        lifespan=partial(_lifespan, settings),
+        lifespan=partial(_lifespan, settings, worker),
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
@@ -145,6 +154,7 @@ class Builder:
         background: Background,
         closing: AsyncExitStack,
         pulse: Pulse | None = None,
+        worker: Worker | None = None,
     ) -> None:
         self._connections = connections
         self._pulse = pulse or Pulse()
@@ -155,7 +165,8 @@ class Builder:
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
-        self._seal = Seal()
+        self._worker = worker
+        self._seal = Seal() if worker is None else Seal(worker.secret)
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._failing_models: set[str] = set()
@@ -209,6 +220,7 @@ class Builder:
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
+            board=opened.board,
         )
 
     def _open_attempts(self, settings: Settings) -> Attempts:
@@ -251,8 +263,11 @@ class Builder:
         if settings.path is None:
             return ()
         if settings not in self._decision_logs:
+            path = settings.path
+            if self._worker is not None:  # files that are put aside when they are full cannot be shared
+                path = path.with_stem(f"{path.stem}-{self._worker.slot}")
             try:
-                log = DecisionLog(settings.path, settings, self._metrics.record_dropped_lines)
+                log = DecisionLog(path, settings, self._metrics.record_dropped_lines)
             except OSError as error:
                 raise SettingsError(f"decision_log.path: {settings.path}: {error.strerror}") from None
             self._closing.callback(log.close)
@@ -379,18 +394,35 @@ def _candidate(name: str, backend: BackendSettings) -> Candidate:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(settings: Settings, worker: Worker | None, app: FastAPI) -> AsyncIterator[None]:
     async with (
         beating() as pulse,
         open_connections() as connections,
         AsyncExitStack() as closing,
         running_background(settings.server.drain_s) as background,
     ):
-        app.state.builder = Builder(connections, background, closing, pulse)
+        app.state.builder = Builder(connections, background, closing, pulse, worker)
         app.state.rooms = await app.state.builder.build(settings)
+        sharing = Sharing(lambda: (app.state.rooms.board, app.state.rooms.backends.values()))
+        await sharing.once()  # so that nobody is called whom the others leave alone
+        closing.push_async_callback(_end, asyncio.create_task(sharing.run()))
+        if worker is not None:
+            closing.push_async_callback(_end, asyncio.create_task(_show_load(app)))
         app.state.life.is_started = True
         yield
         app.state.life.is_leaving = True
+
+
+async def _show_load(app: FastAPI) -> None:
+    """Keep up to date what other workers show of this one: whoever is asked for metrics gives those of all."""
+    while True:
+        app.state.rooms.show_load()
+        await asyncio.sleep(SHOW_EVERY_S)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

@@ -6,6 +6,21 @@ import asyncio
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Which of several processes on one port this is.
+
+    Attributes:
+        slot: its number, from 0. One that is started in place of another has that one's.
+        of: how many there are.
+        secret: the same for all of them, from the system's random numbers.
+    """
+
+    slot: int
+    of: int
+    secret: bytes
+
+
 @dataclass(slots=True)
 class Lifecycle:
     """One process's life.

@@ -1,4 +1,4 @@
-"""Runs the application: uvicorn, signals, and what the start prints."""
+"""Runs the application in one process: uvicorn, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from rich.console import Console
 
 from gateway.app import HotPath, create_app
-from gateway.lifecycle import Lifecycle
+from gateway.front import listen, print_banner
+from gateway.lifecycle import Lifecycle, Worker
 from gateway.logs import configure_logs
 from gateway.reload import Reloader
-from gateway.settings import ServerSettings, Settings, SettingsError, SettingsSource, TargetSettings
+from gateway.settings import ServerSettings, Settings, SettingsSource
 from gateway.surfaces.responses.background import Background
 
 KEEPALIVE_S = 75
@@ -71,6 +71,11 @@ class Server(uvicorn.Server):
         for sig in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sig, self.handle_exit, sig, None)
         yield
+
+    def leave(self) -> None:
+        """Do as at the first SIGTERM."""
+        if self._leaving is None:
+            self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Leave; at a second signal, without waiting for anything."""
@@ -129,16 +134,30 @@ class Server(uvicorn.Server):
         return background
 
 
-def serve(source: SettingsSource) -> None:
-    """Serve until a signal ends it. The file that the settings came from is watched for changes.
+def serve(source: SettingsSource, settings: Settings) -> None:
+    """Serve in this one process until a signal ends it. The file that the settings came from is watched for changes.
 
     Raises:
         SettingsError: the settings are wrong, the address is taken, or a backend cannot be made ready.
     """
-    settings = source.load()
+    listener = listen(settings)
+    run(source, settings, listener, lambda _: print_banner(settings, listener))
+
+
+def run(
+    source: SettingsSource,
+    settings: Settings,
+    listener: socket.socket,
+    on_ready: Callable[[Server], None],
+    worker: Worker | None = None,
+) -> None:
+    """Serve on a listener until a signal, or whoever `on_ready` hands the server to, ends it.
+
+    Raises:
+        SettingsError: the settings are wrong, or a backend cannot be made ready.
+    """
     configure_logs(settings.telemetry)
-    app = create_app(settings)
-    listener = _listen(settings)
+    app = create_app(settings, worker)
     config = uvicorn.Config(
         HotPath(app),
         loop="uvloop",
@@ -153,12 +172,12 @@ def serve(source: SettingsSource) -> None:
     )
     server = Server(config, app, settings.server)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(server, listener, settings, Reloader(app, source)))
+        runner.run(_run(server, listener, on_ready, Reloader(app, source)))
 
 
-async def _run(server: Server, listener: socket.socket, settings: Settings, reloader: Reloader) -> None:
+async def _run(server: Server, listener: socket.socket, on_ready: Callable[[Server], None], reloader: Reloader) -> None:
     tasks: set[asyncio.Task[Any]] = {
-        asyncio.create_task(_announce(server, settings, listener)),
+        asyncio.create_task(_announce(server, on_ready)),
         asyncio.create_task(reloader.watch()),
     }
 
@@ -174,18 +193,6 @@ async def _run(server: Server, listener: socket.socket, settings: Settings, relo
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.server.host, settings.server.port
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise SettingsError(
-            f"server: cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
-        ) from None
-    return listener
-
-
 def _calm_garbage_collector() -> None:
     """Spare what was built at the start from collection, and collect less often: a quarter of a request's CPU."""
     gc.collect()
@@ -193,35 +200,8 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _announce(server: Server, settings: Settings, listener: socket.socket) -> None:
+async def _announce(server: Server, on_ready: Callable[[Server], None]) -> None:
     while not server.started:  # noqa: ASYNC110  uvicorn offers no event to wait for
         await asyncio.sleep(0.01)
     _calm_garbage_collector()
-    host, port = listener.getsockname()[:2]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
-    print_banner(settings, f"http://{shown}:{port}")
-
-
-def print_banner(settings: Settings, address: str) -> None:
-    """Tell a person what is served, where, and what to do next."""
-    console = Console(stderr=True, highlight=False)
-    for label, text in _banner(settings, address):
-        console.print(f"[bold]{label:<12}[/bold] {text}", soft_wrap=True)
-
-
-def _banner(settings: Settings, address: str) -> Iterator[tuple[str, str]]:
-    yield "Thalamus", f"{address}/v1   model [bold]auto[/bold]"
-    for tier, targets in settings.tiers.items():
-        yield tier.value, ", ".join(_target(settings, target) for target in targets)
-    yield "docs", f"{address}/docs"
-    yield "metrics", f"{address}/metrics"
-    yield "try it", f"curl -i {address}/v1/chat/completions -H 'content-type: application/json' \\"
-    yield "", """     -d '{"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}'"""
-    if any(backend.transport == "embedded" for backend in settings.backends.values()):
-        yield "real models", "set THALAMUS_UPSTREAM_URL, THALAMUS_UPSTREAM_KEY and THALAMUS_UPSTREAM_MODEL,"
-        yield "", "or write a thalamus.yaml: `thalamus init`"
-
-
-def _target(settings: Settings, target: TargetSettings) -> str:
-    effort = f", effort {target.effort}" if target.effort else ""
-    return f"{target.backend} ({settings.backends[target.backend].model}{effort})"
+    on_ready(server)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.cache.board import Board
 from gateway.cache.events import OnEvent, ignore
 from gateway.cache.settings import CacheSettings, RedisSettings
 from gateway.cache.store import MemoryStore, Store, TieredStore
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The store, and Redis behind its guard where there is one: its breaker's state, and commands of other rooms."""
+    """The store, and Redis behind its guard where there is one: its breaker's state, and commands of other rooms.
+
+    `board` has the notes that processes write each other.
+    """
 
     store: Store
     redis: GuardedRedis | None = None
+    board: Board | None = None
 
 
 @asynccontextmanager
@@ -32,6 +37,7 @@ async def open_store(
     if redis.url is None:
         yield Opened(memory)
         return
+    from gateway.cache.redis_board import RedisBoard
     from gateway.cache.redis_guard import open_redis  # redis-py costs half a second: loaded where it is used
     from gateway.cache.redis_store import RedisStore
 
@@ -39,4 +45,4 @@ async def open_store(
         store: Store = RedisStore(guarded, key_prefix=redis.key_prefix)
         if redis.first_level_ttl_s > 0:
             store = TieredStore(memory, store, near_ttl_s=redis.first_level_ttl_s, on_event=on_event)
-        yield Opened(store, guarded)
+        yield Opened(store, guarded, RedisBoard(guarded, f"{redis.key_prefix}board"))

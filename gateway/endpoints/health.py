@@ -43,6 +43,5 @@ async def readyz(request: Request) -> JSONResponse:
 async def show_metrics(request: Request) -> Response:
     """Give all metrics in Prometheus' text format."""
     rooms: Rooms = request.app.state.rooms
-    pools = [backend.pool for backend in rooms.backends.values()]
-    rooms.metrics.show_load(pools, rooms.admission.gates, rooms.pulse.lag_s)
+    rooms.show_load()
     return Response(rooms.metrics.render(), media_type=metrics.CONTENT_TYPE)

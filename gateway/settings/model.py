@@ -322,6 +322,9 @@ class ServerSettings(Frozen):
 
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with keys")
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free port")
+    workers: int = Field(
+        1, ge=1, le=256, description="processes on the one port; they share state through Redis, if there is one"
+    )
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
     body_timeout_s: Seconds = Field(60.0, description="a request's body must be complete after this")
     notice_s: float = Field(
