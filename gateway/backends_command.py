@@ -35,7 +35,7 @@ def list_backends(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> 
 
 @commands.command()
 def drain(name: NameArgument, url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
-    """Send no new calls there; those under way go on to their end. Lasts until `undrain`, or without a Redis until a restart."""
+    """Send no new calls there; calls under way go on. Ends with `undrain`, or a restart without Redis."""
     _change(name, "drain", url, as_json=as_json)
 
 
