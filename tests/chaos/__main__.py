@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos.scenarios import LONG, SCENARIOS, SHORT, Result, World
+from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.world import LONG, SHORT, Result, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _TABLE = re.compile(r"(<!-- chaos: written by `make chaos` -->\n).*?(<!-- /chaos -->)", re.DOTALL)

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,7 @@ async def steady(
     model: str = "auto",
     headers: dict[str, str] | None = None,
     seen: Seen | None = None,
+    history: Sequence[Mapping[str, str]] = (),
 ) -> Seen:
     """Send `rate` requests a second, every second one a stream, and wait for all answers.
 
@@ -63,14 +65,16 @@ async def steady(
             if number >= rate * seconds or (until is not None and until.is_set()):
                 break
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(_ask(session, model, number, seen)))
+            tasks.append(asyncio.create_task(_ask(session, model, number, seen, history)))
         await asyncio.gather(*tasks)
     return seen
 
 
-async def _ask(session: aiohttp.ClientSession, model: str, number: int, seen: Seen) -> None:
+async def _ask(
+    session: aiohttp.ClientSession, model: str, number: int, seen: Seen, history: Sequence[Mapping[str, str]]
+) -> None:
     question = f"Say number {number} and nothing else."
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": question}]}
+    body: dict[str, Any] = {"model": model, "messages": [*history, {"role": "user", "content": question}]}
     body["stream"] = bool(number % 2)
     seen.sent += 1
     started = time.perf_counter()

@@ -9,71 +9,18 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx
 
 from gateway.standin import RunningStandin, running_standin
 from tests.bench.subjects import free_port
-from tests.chaos.balancer import running_balancer
 from tests.chaos.leaving import leave, leave_in_crowds
 from tests.chaos.load import Seen, steady
 from tests.chaos.proxy import Spoiler, running_proxy
-from tests.gateway.serving import COMMAND, RunningGateway, running_gateway
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How long and how much. The short form runs with the tests, the long one gives the figures of the report."""
-
-    seconds: float = 3.0
-    rate: float = 50.0
-    leaving: int = 4
-    """Clients on every surface in every phase: times 15."""
-    thinking_s: float = 3.0
-    silence_s: float = 0.6
-    keep_alive_s: float = 0.2
-    restarts: int = 2
-
-
-SHORT = Scale()
-LONG = Scale(seconds=60.0, leaving=67, thinking_s=300.0, silence_s=30.0, keep_alive_s=10.0, restarts=10)
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the report. `faults` says why it was not reached."""
-
-    name: str
-    goal: str
-    measured: str
-    faults: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class World:
-    """Where a scenario runs: a folder, and its scale."""
-
-    folder: Path
-    scale: Scale
-
-    @contextmanager
-    def gateway(
-        self, backends: Mapping[str, Any], tiers: Mapping[str, Any], **sections: Any
-    ) -> Iterator[RunningGateway]:
-        """Run a gateway with every default but what is given."""
-        settings = {
-            "backends": dict(backends),
-            "tiers": dict(tiers),
-            "telemetry": {"log_format": "json"},
-            **sections,
-            "server": {"port": 0, "notice_s": 0, "drain_s": 2, **sections.get("server", {})},
-        }
-        with running_gateway(settings, self.folder) as running:
-            yield running
-
+from tests.chaos.redis import redis_trouble
+from tests.chaos.restarts import rolling_restart
+from tests.chaos.world import Result, World
+from tests.gateway.serving import COMMAND, RunningGateway
 
 Scenario = Callable[[World], Awaitable[Result]]
 LONGEST_WAIT_S = 2.0
@@ -322,46 +269,6 @@ async def overload(world: World) -> Result:
     )
 
 
-async def rolling_restart(world: World) -> Result:
-    """Two gateways behind a balancer are replaced, one after the other, while requests and streams go on."""
-    server = {"notice_s": 1.5, "drain_s": 30}
-    restarts, stop, codes = world.scale.restarts, asyncio.Event(), []
-    with running_standin() as standin, ExitStack() as stack:
-        standin.behave(token_ms=100)
-        backends = {"swift": {"model": "m", "url": f"{standin.url}/v1"}}
-
-        def start(name: str) -> RunningGateway:
-            own = World(world.folder / name, world.scale)
-            return stack.enter_context(own.gateway(backends, {"fast": "swift", "deep": "swift"}, server=server))
-
-        async with running_balancer() as (balancer, url):
-            fleet = list(await asyncio.gather(*(asyncio.to_thread(start, name) for name in "01")))
-            balancer.members = [one.url for one in fleet]
-            await asyncio.sleep(0.6)
-            asking = asyncio.create_task(steady(url, rate=world.scale.rate, until=stop))
-            for turn in range(restarts):
-                fresh = await asyncio.to_thread(start, str(turn + 2))
-                fleet.append(fresh)
-                old = fleet.pop(0)
-                balancer.members = [*balancer.members, fresh.url]
-                await asyncio.sleep(0.6)
-                old.signal(signal.SIGTERM)
-                codes.append(await asyncio.to_thread(old.process.wait, 40))
-                balancer.members = [one.url for one in fleet]
-            stop.set()
-            seen = await asking
-    faults = seen.failures[:3] + ([f"exit codes {codes}"] if any(codes) else [])
-    if len(balancer.served) != restarts + 2:
-        faults.append(f"only {len(balancer.served)} gateways served")
-    return Result(
-        f"two gateways behind a balancer that asks /readyz twice a second are replaced, {restarts} times, under "
-        f"{world.scale.rate:g} requests/s, half of them streams of {seen.quantile(0.9):.1f} s",
-        "0 failed, 0 broken streams, exit 0",
-        f"{len(seen.failures)} of {seen.sent} failed; exit codes {sorted(set(codes))}",
-        tuple(faults),
-    )
-
-
 SCENARIOS: Mapping[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
@@ -373,5 +280,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         leaving_elsewhere,
         overload,
         rolling_restart,
+        redis_trouble,
     )
 }

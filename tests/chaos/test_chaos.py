@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.chaos.scenarios import SCENARIOS, SHORT, World
+from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.world import SHORT, World
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
