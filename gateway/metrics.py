@@ -8,6 +8,7 @@ counted by a process that has ended stays, what it said of how things are goes w
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -117,6 +118,12 @@ class Metrics:
             "thalamus_event_loop_lag_seconds",
             "How late the event loop has been in its last beats",
             multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._tasks = Gauge(
+            "thalamus_event_loop_tasks",
+            "Tasks of the event loop: a few for the process, and some for each request under way",
+            multiprocess_mode="livesum",
             registry=registry,
         )
         self._tier_calls = Gauge(
@@ -285,6 +292,7 @@ class Metrics:
     def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
         """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
         self._lag.set(lag_s)
+        self._tasks.set(len(asyncio.all_tasks()))
         pools = list(pools)
         now = time.monotonic()
         replicas = [(pool.backend, replica) for pool in pools for replica in pool.replicas]

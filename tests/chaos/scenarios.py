@@ -65,9 +65,9 @@ async def broken_network(world: World) -> Result:
 
 
 @contextmanager
-def _own_process(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def own_process(port: int, *switches: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a stand-in that can be killed."""
-    command = [str(COMMAND), "mock", "--port", str(port)]
+    command = [str(COMMAND), "mock", "--port", str(port), *(f"--switch={switch}" for switch in switches)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
@@ -87,7 +87,7 @@ def _own_process(port: int) -> Iterator[subprocess.Popen[bytes]]:
 async def killed_deep(world: World) -> Result:
     """The only deep backend is killed under load; a mini is there."""
     port = free_port()
-    with running_standin() as other, _own_process(port) as deep:
+    with running_standin() as other, own_process(port) as deep:
         other.behave(first_byte_ms=20)
         backends = {
             "sage": {"model": "sage", "url": f"http://127.0.0.1:{port}/v1"},
