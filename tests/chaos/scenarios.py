@@ -14,6 +14,7 @@ import httpx
 
 from gateway.standin import RunningStandin, running_standin
 from tests.bench.subjects import free_port
+from tests.chaos.idle import idle_streams
 from tests.chaos.leaving import leave, leave_in_crowds
 from tests.chaos.load import Seen, steady
 from tests.chaos.proxy import Spoiler, running_proxy
@@ -281,5 +282,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         overload,
         rolling_restart,
         redis_trouble,
+        idle_streams,
     )
 }

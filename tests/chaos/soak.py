@@ -111,9 +111,11 @@ async def sample(gateway: RunningGateway, session: aiohttp.ClientSession, starte
 async def settled(gateway: RunningGateway, session: aiohttp.ClientSession, started: float, sockets: int) -> Sample:
     """Wait until connections have gone, and look; those to backends are kept for 30 s, and looked at every 30 s."""
     deadline = time.monotonic() + LINGER_S
-    while (seen := await sample(gateway, session, started)).sockets > sockets and time.monotonic() < deadline:
+    while True:
+        seen = await sample(gateway, session, started)
+        if seen.sockets <= sockets or time.monotonic() >= deadline:
+            return seen
         await asyncio.sleep(2.0)
-    return seen
 
 
 async def soak(gateway: RunningGateway, rate: float, seconds: float, console: Console) -> tuple[Sent, list[Sample]]:

@@ -24,10 +24,40 @@ class Scale:
     keep_alive_s: float = 0.2
     restarts: int = 2
     redis_s: float = 1.0
+    idle: int = 300
+    idle_s: float = 5.5
+    lateness: float = 0.99
+    """The quantile of events that must not be late: in the short form, other tests run on the same cores."""
+
+    def latest(self, events: int) -> int:
+        """Give the place, among events by lateness, of the one that counts."""
+        return min(events - 1, int(self.lateness * events))
 
 
 SHORT = Scale()
-LONG = Scale(seconds=60.0, leaving=67, thinking_s=300.0, silence_s=30.0, keep_alive_s=10.0, restarts=10, redis_s=30.0)
+LONG = Scale(
+    seconds=60.0,
+    leaving=67,
+    thinking_s=300.0,
+    silence_s=30.0,
+    keep_alive_s=10.0,
+    restarts=10,
+    redis_s=30.0,
+    idle=2000,
+    idle_s=30.0,
+    lateness=1.0,
+)
+    seconds=60.0,
+    leaving=67,
+    thinking_s=300.0,
+    silence_s=30.0,
+    keep_alive_s=10.0,
+    restarts=10,
+    redis_s=30.0,
+    idle=2000,
+    idle_s=30.0,
+    lateness=1.0,
+)
 
 
 @dataclass(frozen=True)
