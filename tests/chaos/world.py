@@ -47,17 +47,6 @@ LONG = Scale(
     idle_s=30.0,
     lateness=1.0,
 )
-    seconds=60.0,
-    leaving=67,
-    thinking_s=300.0,
-    silence_s=30.0,
-    keep_alive_s=10.0,
-    restarts=10,
-    redis_s=30.0,
-    idle=2000,
-    idle_s=30.0,
-    lateness=1.0,
-)
 
 
 @dataclass(frozen=True)
