@@ -2,11 +2,11 @@
 
 No two providers say it alike, and most say it in words only. Seen in answers quoted in public issues, or on the
 provider's page (looked up 2026-11-26): DeepSeek ("Content Exists Risk"), DashScope (`data_inspection_failed`, "Input
-(text) data may contain inappropriate content"), Zhipu and Z.ai (1301 on docs.z.ai; 1261 "Prompt exceeds max length" in
-issues only). Written from memory, and not looked up: OpenAI and Azure (`context_length_exceeded`, `content_filter`), vLLM
-and SGLang ("maximum context length"), Anthropic ("prompt is too long"), Gemini ("exceeds the maximum number of tokens"),
-DashScope's "Range of input length", Moonshot (`content_filter`). Weakness: words change; a refusal that is not
-recognised is passed on as it is.
+(text) data may contain inappropriate content"), Zhipu and Z.ai (1301 on docs.z.ai; 1261 "Prompt exceeds max length"
+in issues only). Written from memory, and not looked up: OpenAI and Azure (`context_length_exceeded`,
+`content_filter`), vLLM and SGLang ("maximum context length"), Anthropic ("prompt is too long"), Gemini ("exceeds the
+maximum number of tokens"), DashScope's "Range of input length", Moonshot (`content_filter`). Weakness: words change;
+a refusal that is not recognised is passed on as it is.
 """
 
 from __future__ import annotations
