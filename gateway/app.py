@@ -31,21 +31,35 @@ from gateway.cache.opening import Opened, open_store
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
-from gateway.endpoints import admin, chat, completions, embeddings, health, messages, models, responses, route
+from gateway.endpoints import (
+    admin,
+    chat,
+    completions,
+    embeddings,
+    health,
+    messages,
+    models,
+    responses,
+    route,
+    streams,
+)
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
-from gateway.exchange import CLOSE, ErrorShape, Exchange, Handler
+from gateway.exchange import CLOSE, OPENAI_ERRORS, ErrorShape, Exchange, Handler
 from gateway.lifecycle import Lifecycle, Worker
 from gateway.limits import Limits
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
 from gateway.pulse import Pulse, beating
+from gateway.resuming import resumable
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import AnswerCheckSettings, BackendSettings, CascadeSettings, Settings, SettingsError
 from gateway.surfaces.messages import MESSAGES_ERRORS
 from gateway.surfaces.responses.background import Background, running_background
+from gateway.surfaces.responses.events import TENANT_BYTES as EVENT_BYTES
+from gateway.surfaces.responses.events import EventStore
 from gateway.surfaces.responses.keeping import TENANT_BYTES, ResponseStore
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.sealing import Seal
@@ -90,7 +104,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health, admin):
+    for endpoint in (chat, completions, embeddings, messages, responses, streams, models, route, health, admin):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -110,11 +124,11 @@ class HotPath:
     as well, for the OpenAPI document. See docs/decisions/0004.
     """
 
-    _ENDPOINTS: Mapping[str, tuple[str, Handler] | tuple[str, Handler, ErrorShape]] = {
-        "/v1/chat/completions": ("chat", chat.serve_chat),
-        "/v1/completions": ("completions", completions.serve_completion),
-        "/v1/embeddings": ("embeddings", embeddings.serve_embedding),
-        "/v1/route": ("route", route.serve_route),
+    _ENDPOINTS: Mapping[str, tuple[str, Handler, ErrorShape]] = {
+        "/v1/chat/completions": ("chat", chat.serve_chat, OPENAI_ERRORS),
+        "/v1/completions": ("completions", completions.serve_completion, OPENAI_ERRORS),
+        "/v1/embeddings": ("embeddings", embeddings.serve_embedding, OPENAI_ERRORS),
+        "/v1/route": ("route", route.serve_route, OPENAI_ERRORS),
         "/v1/responses": ("responses", responses.serve_response, responses.RESPONSES_ERRORS),
         "/v1/messages": ("messages", messages.serve_message, MESSAGES_ERRORS),
         "/v1/messages/count_tokens": ("count_tokens", messages.serve_token_count, MESSAGES_ERRORS),
@@ -122,10 +136,14 @@ class HotPath:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self._endpoints = {
+            path: (name, resumable(handler, errors), errors)
+            for path, (name, handler, errors) in self._ENDPOINTS.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
-        endpoint = self._ENDPOINTS.get(scope["path"]) if scope["type"] == "http" else None
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is None or scope["method"] != "POST":
             leaving: bool = self._app.state.life.is_leaving
             await self._app(scope, receive, _closing(send) if leaving else send)
@@ -165,6 +183,7 @@ class Builder:
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
+        self._events = MemoryStore(EVENT_BYTES)
         self._worker = worker
         self._seal = Seal() if worker is None else Seal(worker.secret)
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
@@ -301,7 +320,8 @@ class Builder:
     def _open_responses(self, settings: CacheSettings, opened: Opened) -> ResponsesRoom:
         key = settings.encryption_key
         return ResponsesRoom(
-            store=ResponseStore(opened.store if opened.redis else self._responses),
+            store=ResponseStore(opened.shared if opened.redis else self._responses),
+            events=EventStore(opened.shared if opened.redis else self._events),
             background=self._background,
             seal=self._seal if key is None else Seal(decode_key(key)),
         )

@@ -51,12 +51,16 @@ class Reply:
 
 @dataclass(slots=True)
 class StreamReply:
-    """An answer that arrives in pieces. The first piece is there; `rest` is closed by whoever sends it."""
+    """An answer that arrives in pieces. The first piece is there; `rest` is closed by whoever sends it.
+
+    `is_detached`: it goes on without whoever sends it, and has its record closed by others.
+    """
 
     first: bytes
     rest: AsyncGenerator[bytes, None]
     headers: Mapping[str, str] = field(default_factory=dict)
     after: Callable[[], Awaitable[None]] | None = None
+    is_detached: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +122,7 @@ class Exchange(Response):
         self._errors = errors
         self._started = False
         self._is_complete = False
+        self._is_detached = False
         self._announced: Mapping[str, str] | None = None
         self._has_begun = False
 
@@ -127,11 +132,13 @@ class Exchange(Response):
         rooms.metrics.in_flight.inc()
         try:
             served = await self._serve_until_client_leaves(receive, send)
-            if record.error is None:
+            if record.error is None and not self._is_detached:
                 record.outcome = Outcome.DONE
             if served is not None:
                 await keep_for_later(*served)
         except ClientLeft:
+            if self._is_detached:
+                return
             record.outcome, record.error = Outcome.DROPPED, "client_left"
         except asyncio.CancelledError:
             if not self._life.is_cut:
@@ -139,10 +146,8 @@ class Exchange(Response):
                 raise
             await self._tell_of_the_end(send)
         finally:
-            rooms.metrics.in_flight.dec()
-            rooms.accounts.close(record)
-            if rooms.limits:
-                await rooms.limits.count(record)
+            if not self._is_detached:
+                await close_record(rooms, record)
 
     async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> Served | None:
         """Serve, and stop when the client goes; give what was answered, None if that was an error."""
@@ -202,6 +207,7 @@ class Exchange(Response):
             reply = await self._handler(call)
             self._note_overhead()
             if isinstance(reply, StreamReply):
+                self._is_detached = reply.is_detached
                 await self._send_stream(reply, alive, send)
             else:
                 await self._send(reply, send)
@@ -212,7 +218,7 @@ class Exchange(Response):
             _log.exception("defect", endpoint=self._record.endpoint)
             await self._send_error(InternalError(), send)
         else:
-            return call, reply
+            return None if self._is_detached else (call, reply)
         finally:
             await alive.stop()
         return None
@@ -299,6 +305,14 @@ def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> byte
     changed = [(name, value) for name, value in headers.items() if name.startswith("x-thalamus-")]
     lines = [f": {name}: {value}\n" for name, value in changed if announced.get(name) != value]
     return "".join([*lines, "\n"]).encode("latin-1", "replace") if lines else b""
+
+
+async def close_record(rooms: Rooms, record: Record) -> None:
+    """Count a request as served. Called exactly once for each."""
+    rooms.metrics.in_flight.dec()
+    rooms.accounts.close(record)
+    if rooms.limits:
+        await rooms.limits.count(record)
 
 
 async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:

@@ -119,10 +119,11 @@ class Server(uvicorn.Server):
     async def _cut(self) -> None:
         _log.warning("cutting", requests=self._under_way(), hurry=self._life.hurry.is_set())
         self._life.is_cut = True
+        await self._background().finish(0)
+        await asyncio.sleep(LOOK_EVERY_S)  # who follows what goes on in the background is told by it
         tasks = list(self.server_state.tasks)
         for task in tasks:
             task.cancel()
-        await self._background().finish(0)
         if tasks:
             await asyncio.wait(tasks, timeout=CUT_S)
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 class Opened:
     """The store, and Redis behind its guard where there is one: its breaker's state, and commands of other rooms.
 
-    `board` has the notes that processes write each other.
+    `shared` is the store without a first level: what other processes write is seen in it at once. `board` has the notes
+    that they write each other.
     """
 
     store: Store
+    shared: Store
     redis: GuardedRedis | None = None
     board: Board | None = None
 
@@ -35,14 +37,15 @@ async def open_store(
     """Give the in-process store, or with a Redis URL the store in Redis behind a first level in the process."""
     memory = MemoryStore(cache.max_bytes, on_event=on_event)
     if redis.url is None:
-        yield Opened(memory)
+        yield Opened(memory, memory)
         return
     from gateway.cache.redis_board import RedisBoard
     from gateway.cache.redis_guard import open_redis  # redis-py costs half a second: loaded where it is used
     from gateway.cache.redis_store import RedisStore
 
     async with open_redis(redis, on_event=on_event) as guarded:
-        store: Store = RedisStore(guarded, key_prefix=redis.key_prefix)
+        shared: Store = RedisStore(guarded, key_prefix=redis.key_prefix)
+        store = shared
         if redis.first_level_ttl_s > 0:
-            store = TieredStore(memory, store, near_ttl_s=redis.first_level_ttl_s, on_event=on_event)
-        yield Opened(store, guarded, RedisBoard(guarded, f"{redis.key_prefix}board"))
+            store = TieredStore(memory, shared, near_ttl_s=redis.first_level_ttl_s, on_event=on_event)
+        yield Opened(store, shared, guarded, RedisBoard(guarded, f"{redis.key_prefix}board"))

@@ -337,6 +337,11 @@ class ServerSettings(Frozen):
     keep_alive_s: Seconds | None = Field(
         10.0, description="a stream that is silent for so long gets a comment, before its first event as well"
     )
+    resumable_streams: bool = Field(
+        False,
+        description="let callers ask, by x-thalamus-resumable: on, for streams that go on without them and can be "
+        "followed again from any event, for an hour",
+    )
     admin_key: SecretStr | None = Field(
         None, description="bearer token for /admin; without one, /admin answers callers on this machine only"
     )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from gateway.errors import LimitReached
+from gateway.surfaces.responses.events import EventLog
 
 MOST_TASKS = 1024
 """Responses under way in the background of one process."""
@@ -17,6 +18,7 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._logs: dict[str, EventLog] = {}
         self._cancelled: set[str] = set()
 
     def __len__(self) -> int:
@@ -28,11 +30,17 @@ class Background:
         if len(self._tasks) >= MOST_TASKS:
             raise LimitReached(f"{MOST_TASKS} background responses are under way; no more can be started now.")
 
-    def start(self, name: str, work: Coroutine[None, None, None]) -> None:
-        """Start a task under a name of its own."""
+    def start(self, name: str, work: Coroutine[None, None, None], log: EventLog | None = None) -> None:
+        """Start a task under a name of its own; `log` is what it writes its events to, for those who follow here."""
         task = asyncio.create_task(work)
         self._tasks[name] = task
+        if log is not None:
+            self._logs[name] = log
         task.add_done_callback(lambda _: self._forget(name))
+
+    def log(self, name: str) -> EventLog | None:
+        """Give the events of a task under way; None if this process has none of that name, or it writes none."""
+        return self._logs.get(name)
 
     async def cancel(self, name: str) -> bool:
         """Cancel a task and wait until it has ended; False if this process has none of that name."""
@@ -60,6 +68,7 @@ class Background:
 
     def _forget(self, name: str) -> None:
         del self._tasks[name]
+        self._logs.pop(name, None)
         self._cancelled.discard(name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.surfaces.responses.background import Background
+from gateway.surfaces.responses.events import EventStore
 from gateway.surfaces.responses.keeping import ResponseStore
 from gateway.surfaces.responses.sealing import Seal
 
@@ -14,5 +15,6 @@ class ResponsesRoom:
     """Built by `gateway.app`, part of its rooms."""
 
     store: ResponseStore
+    events: EventStore
     background: Background
     seal: Seal
