@@ -18,6 +18,7 @@ class Balancer:
     def __init__(self, every_s: float) -> None:
         self.members: Sequence[str] = ()
         self.served: dict[str, int] = {}
+        self.carrying: set[asyncio.Task[None] | None] = set()
         self._every_s = every_s
         self._ready: list[str] = []
         self._turns = itertools.count()
@@ -39,10 +40,18 @@ class Balancer:
         member = ready[next(self._turns) % len(ready)]
         self.served[member] = self.served.get(member, 0) + 1
         host, port = member.removeprefix("http://").split(":")
-        with contextlib.suppress(OSError, asyncio.CancelledError):  # streams complain of cancelled callbacks
+        self.carrying.add(asyncio.current_task())
+        try:
             other_reader, other_writer = await asyncio.open_connection(host, int(port))
-            await asyncio.gather(_copy(reader, other_writer), _copy(other_reader, writer))
-        writer.close()
+            try:
+                await asyncio.gather(_copy(reader, other_writer), _copy(other_reader, writer))
+            finally:
+                other_writer.close()
+        except (OSError, asyncio.CancelledError):  # streams complain of cancelled callbacks
+            pass
+        finally:
+            writer.close()
+            self.carrying.discard(asyncio.current_task())
 
     @staticmethod
     async def _is_ready(session: aiohttp.ClientSession, member: str) -> bool:
@@ -68,4 +77,8 @@ async def running_balancer(every_s: float = 0.5) -> AsyncIterator[tuple[Balancer
     looking = asyncio.create_task(balancer.look())
     async with await asyncio.start_server(balancer.carry, "127.0.0.1", 0) as server:
         yield balancer, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        looking.cancel()
+        tasks = [looking, *(task for task in balancer.carrying if task is not None)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await asyncio.sleep(0)  # closed transports say so in the next round

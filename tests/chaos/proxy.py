@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import socket
 import struct
@@ -128,6 +127,7 @@ class Delay:
                 other_writer.write(data)
         finally:
             back.cancel()
+            await asyncio.wait((back,))
             other_writer.close()
             writer.close()
 
@@ -148,9 +148,17 @@ def _serving(carry: Carry) -> Iterator[int]:
     found: list[int] = []
     loops: list[asyncio.AbstractEventLoop] = []
 
+    carrying: set[asyncio.Task[None] | None] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        carrying.add(asyncio.current_task())
+        try:
             await carry(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            carrying.discard(asyncio.current_task())
 
     async def main() -> None:
         loops.append(asyncio.get_running_loop())
@@ -158,6 +166,10 @@ def _serving(carry: Carry) -> Iterator[int]:
             found.append(server.sockets[0].getsockname()[1])
             ready.set()
             await done.wait()
+            for task in (ended := [task for task in carrying if task is not None]):
+                task.cancel()
+            await asyncio.gather(*ended)
+            await asyncio.sleep(0.01)  # closed transports say so in the next rounds
 
     thread = threading.Thread(target=asyncio.run, args=(main(),), name="proxy", daemon=True)
     thread.start()

@@ -26,12 +26,15 @@ async def rolling_restart(world: World) -> Result:
             return stack.enter_context(own.gateway(backends, {"fast": "swift", "deep": "swift"}, server=server))
 
         async with running_balancer() as (balancer, url):
-            fleet = list(await asyncio.gather(*(asyncio.to_thread(start, name) for name in "01")))
+            # A few are started together, which is quicker; many would not all have room.
+            names = [str(number) for number in range(2 + restarts)]
+            waiting = list(await asyncio.gather(*(asyncio.to_thread(start, name) for name in names[:4])))
+            fleet, waiting = waiting[:2], waiting[2:]
             balancer.members = [one.url for one in fleet]
             await asyncio.sleep(0.6)
             asking = asyncio.create_task(steady(url, rate=world.scale.rate, until=stop))
             for turn in range(restarts):
-                fresh = await asyncio.to_thread(start, str(turn + 2))
+                fresh = waiting.pop(0) if waiting else await asyncio.to_thread(start, names[turn + 2])
                 fleet.append(fresh)
                 old = fleet.pop(0)
                 balancer.members = [*balancer.members, fresh.url]

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.gateway.serving import RunningGateway, running_gateway
+
+if TYPE_CHECKING:
+    from tests.chaos.hall import Hall
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,12 @@ class Scale:
     thinking_s: float = 3.0
     silence_s: float = 0.6
     keep_alive_s: float = 0.2
-    restarts: int = 2
+    restarts: int = 1
     redis_s: float = 1.0
+    direct_redis: bool = False
+    """Whether a second gateway speaks to Redis without the proxy that slows it down."""
     idle: int = 300
-    idle_s: float = 5.5
+    idle_s: float = 10.1
     lateness: float = 0.99
     """The quantile of events that must not be late: in the short form, other tests run on the same cores."""
 
@@ -42,7 +47,8 @@ LONG = Scale(
     silence_s=30.0,
     keep_alive_s=10.0,
     restarts=10,
-    redis_s=30.0,
+    redis_s=20.0,
+    direct_redis=True,
     idle=2000,
     idle_s=30.0,
     lateness=1.0,
@@ -61,10 +67,12 @@ class Result:
 
 @dataclass(frozen=True)
 class World:
-    """Where a scenario runs: a folder, and its scale."""
+    """Where a scenario runs: a folder, its scale, and what it shares with others."""
 
     folder: Path
     scale: Scale
+    hall: Hall | None = None
+    """A gateway that scenarios share, where they are run together."""
 
     @contextmanager
     def gateway(
