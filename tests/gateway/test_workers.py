@@ -108,13 +108,30 @@ def test_a_limit_is_counted_for_all_workers_together(world):
 
 def test_a_replica_that_wants_rest_is_left_alone_by_all_workers(world):
     gateway, one, two = world
-    one.behave(faults=["status-429"], fault_rate=1.0, retry_after="20")
+    one.behave(faults=["status-429"], fault_rate=1.0, retry_after="4")
     until(lambda: on_a_fresh_connection(gateway, "POST", CHAT, json=HELLO) and any(r["fault"] for r in one.requests()))
     until(lambda: _conditions(gateway, "a") == {"cooling"})
     one.reset()
     two.reset()
     assert set(asyncio.run(crowd(gateway, 30))) == {200}
     assert not [request for request in one.requests() if request["method"] == "POST"]
+
+
+def test_a_breaker_that_opens_at_one_worker_is_open_at_all(world):
+    gateway, one, _ = world
+    one.behave(faults=["status-500"], fault_rate=1.0)
+
+    def is_open_everywhere() -> bool:
+        assert set(asyncio.run(crowd(gateway, 20))) == {200}, "the other replica answers"
+        return _breakers(gateway, "a") == {"open"}
+
+    until(lambda: _conditions(gateway, "a") == {"serving"}, 30)  # the rest of the test before is over
+    until(is_open_everywhere)
+
+
+def _breakers(gateway, replica: str) -> set[str]:
+    answers = everywhere(gateway, "GET", "/admin/backends")
+    return {one["breaker"] for answer in answers for one in _replicas(answer) if one["name"] == replica}
 
 
 def _replicas(answer: httpx.Response) -> list[dict]:
