@@ -10,7 +10,7 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos bench-litellm lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: dev  ## measure the gateway against the bare upstream
 
 chaos: dev  ## do harm for ten minutes, and write docs/reliability.md
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+soak: dev  ## an hour at 200 requests/s: nothing may grow or be left behind (SOAK_ARGS='--minutes 10 --rate 50')
+	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from classifiers.bundle import DEFAULT_BUNDLE, BundleError, BundleModel, load_bundle
 from classifiers.cascade import Batcher, BundleCascade, open_model
@@ -31,14 +31,27 @@ from gateway.cache.opening import Opened, open_store
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
-from gateway.endpoints import admin, chat, completions, embeddings, health, messages, models, responses, route
+from gateway.endpoints import (
+    admin,
+    chat,
+    completions,
+    embeddings,
+    health,
+    messages,
+    models,
+    responses,
+    route,
+    streams,
+)
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
-from gateway.exchange import ErrorShape, Exchange, Handler
+from gateway.exchange import CLOSE, OPENAI_ERRORS, ErrorShape, Exchange, Handler
+from gateway.lifecycle import Lifecycle, Worker
 from gateway.limits import Limits
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
 from gateway.pulse import Pulse, beating
+from gateway.resuming import resumable
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
@@ -54,6 +67,7 @@ from gateway.upstream.dialects import DialectError, Dialects, load_dialects
 from gateway.upstream.http import Connections, open_connections
 from gateway.upstream.opening import opened_backend
 from gateway.upstream.pool import Backend
+from gateway.upstream.sharing import Sharing
 from gateway.vault import Vault
 from gateway.wire.openapi import add_components
 from router.engine import Engine
@@ -66,23 +80,31 @@ from router.types import Abilities, AnswerCheck, Candidate, Tier
 STATE_BYTES = 32 * 1024 * 1024
 """Room for conversations and counters in the process, when there is no Redis."""
 
+SHOW_EVERY_S = 1.0
+"""How often a worker brings up to date what the others show of it."""
+
 VAULT_BYTES = 64 * 1024 * 1024
 """Room for models' reasoning in the process, when there is no Redis."""
 
 _log = structlog.get_logger("thalamus")
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the gateway. Backends are made ready when the application starts and closed when it stops."""
+def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
+    """Build the gateway. Backends are made ready when the application starts and closed when it stops.
+
+    Args:
+        settings: what is served.
+        worker: which of several processes on one port this is; None when it is the only one.
+    """
     app = FastAPIOffline(
         title="Thalamus",
         summary="One OpenAI endpoint, one model `auto`: every request gets the right model and the right effort.",
         version="0.1.0",
-        lifespan=partial(_lifespan, settings),
+        lifespan=partial(_lifespan, settings, worker),
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health, admin):
+    for endpoint in (chat, completions, embeddings, messages, responses, streams, models, route, health, admin):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -90,7 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Exception, _answer_defect)
     _complete_openapi(app)
     app.state.started = int(time.time())
-    app.state.ready = False
+    app.state.life = Lifecycle()
     return app
 
 
@@ -102,11 +124,11 @@ class HotPath:
     as well, for the OpenAPI document. See docs/decisions/0004.
     """
 
-    _ENDPOINTS: Mapping[str, tuple[str, Handler] | tuple[str, Handler, ErrorShape]] = {
-        "/v1/chat/completions": ("chat", chat.serve_chat),
-        "/v1/completions": ("completions", completions.serve_completion),
-        "/v1/embeddings": ("embeddings", embeddings.serve_embedding),
-        "/v1/route": ("route", route.serve_route),
+    _ENDPOINTS: Mapping[str, tuple[str, Handler, ErrorShape]] = {
+        "/v1/chat/completions": ("chat", chat.serve_chat, OPENAI_ERRORS),
+        "/v1/completions": ("completions", completions.serve_completion, OPENAI_ERRORS),
+        "/v1/embeddings": ("embeddings", embeddings.serve_embedding, OPENAI_ERRORS),
+        "/v1/route": ("route", route.serve_route, OPENAI_ERRORS),
         "/v1/responses": ("responses", responses.serve_response, responses.RESPONSES_ERRORS),
         "/v1/messages": ("messages", messages.serve_message, MESSAGES_ERRORS),
         "/v1/messages/count_tokens": ("count_tokens", messages.serve_token_count, MESSAGES_ERRORS),
@@ -114,15 +136,31 @@ class HotPath:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self._endpoints = {
+            path: (name, resumable(handler, errors), errors)
+            for path, (name, handler, errors) in self._ENDPOINTS.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
-        endpoint = self._ENDPOINTS.get(scope["path"]) if scope["type"] == "http" else None
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            leaving: bool = self._app.state.life.is_leaving
+            await self._app(scope, receive, _closing(send) if leaving else send)
             return
         scope["app"] = self._app
         await Exchange(Request(scope, receive), *endpoint)(scope, receive, send)
+
+
+def _closing(send: Send) -> Send:
+    """Tell the client not to come back on this connection."""
+
+    async def send_closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], CLOSE]
+        await send(message)
+
+    return send_closing
 
 
 class Builder:
@@ -134,6 +172,7 @@ class Builder:
         background: Background,
         closing: AsyncExitStack,
         pulse: Pulse | None = None,
+        worker: Worker | None = None,
     ) -> None:
         self._connections = connections
         self._pulse = pulse or Pulse()
@@ -145,7 +184,8 @@ class Builder:
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
         self._events = MemoryStore(EVENT_BYTES)
-        self._seal = Seal()
+        self._worker = worker
+        self._seal = Seal() if worker is None else Seal(worker.secret)
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._failing_models: set[str] = set()
@@ -199,6 +239,7 @@ class Builder:
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
+            board=opened.board,
         )
 
     def _open_attempts(self, settings: Settings) -> Attempts:
@@ -241,8 +282,11 @@ class Builder:
         if settings.path is None:
             return ()
         if settings not in self._decision_logs:
+            path = settings.path
+            if self._worker is not None:  # files that are put aside when they are full cannot be shared
+                path = path.with_stem(f"{path.stem}-{self._worker.slot}")
             try:
-                log = DecisionLog(settings.path, settings, self._metrics.record_dropped_lines)
+                log = DecisionLog(path, settings, self._metrics.record_dropped_lines)
             except OSError as error:
                 raise SettingsError(f"decision_log.path: {settings.path}: {error.strerror}") from None
             self._closing.callback(log.close)
@@ -370,18 +414,35 @@ def _candidate(name: str, backend: BackendSettings) -> Candidate:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(settings: Settings, worker: Worker | None, app: FastAPI) -> AsyncIterator[None]:
     async with (
         beating() as pulse,
         open_connections() as connections,
         AsyncExitStack() as closing,
         running_background(settings.server.drain_s) as background,
     ):
-        app.state.builder = Builder(connections, background, closing, pulse)
+        app.state.builder = Builder(connections, background, closing, pulse, worker)
         app.state.rooms = await app.state.builder.build(settings)
-        app.state.ready = True
+        sharing = Sharing(lambda: (app.state.rooms.board, app.state.rooms.backends.values()))
+        await sharing.once()  # so that nobody is called whom the others leave alone
+        closing.push_async_callback(_end, asyncio.create_task(sharing.run()))
+        if worker is not None:
+            closing.push_async_callback(_end, asyncio.create_task(_show_load(app)))
+        app.state.life.is_started = True
         yield
-        app.state.ready = False
+        app.state.life.is_leaving = True
+
+
+async def _show_load(app: FastAPI) -> None:
+    """Keep up to date what other workers show of this one: whoever is asked for metrics gives those of all."""
+    while True:
+        app.state.rooms.show_load()
+        await asyncio.sleep(SHOW_EVERY_S)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

@@ -35,7 +35,7 @@ def list_backends(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> 
 
 @commands.command()
 def drain(name: NameArgument, url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
-    """Send no new calls there; those under way go on to their end. Lasts until `undrain` or a restart."""
+    """Send no new calls there; calls under way go on. Ends with `undrain`, or a restart without Redis."""
     _change(name, "drain", url, as_json=as_json)
 
 
@@ -51,6 +51,8 @@ def _change(name: str, verb: str, url: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(backend, indent=2))
     else:
         _show(backend)
+        if backend.get("told") == "this process":
+            typer.echo("Only the process that answered knows. With redis.url, all do, and a restart keeps it.")
 
 
 def _show(backend: dict[str, Any]) -> None:

@@ -49,14 +49,24 @@ def serve(
     config: ConfigOption = None,
     port: Annotated[Optional[int], typer.Option(help="Port to listen on; 0 takes a free one.")] = None,  # noqa: UP045
     host: Annotated[Optional[str], typer.Option(help="Address to listen on.")] = None,  # noqa: UP045
+    workers: Annotated[Optional[int], typer.Option(help="Processes on the one port.")] = None,  # noqa: UP045
 ) -> None:
     """Serve the gateway. Without a configuration: the model in the box, on both tiers."""
-    from gateway.server import serve as run
     from gateway.settings import SettingsError, SettingsSource
 
-    chosen = {name: value for name, value in (("port", port), ("host", host)) if value is not None}
+    given = (("port", port), ("host", host), ("workers", workers))
+    source = SettingsSource(
+        _find_config(config), {"server": {name: value for name, value in given if value is not None}}
+    )
     try:
-        run(SettingsSource(_find_config(config), {"server": chosen}))
+        settings = source.load()
+        if settings.server.workers > 1:
+            from gateway.workers import supervise
+
+            raise typer.Exit(supervise(source, settings))
+        from gateway.server import serve as run
+
+        run(source, settings)
     except SettingsError as error:
         _fail(str(error))
 

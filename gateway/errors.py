@@ -32,6 +32,7 @@ ThalamusError
 ├── Overloaded                  429  the gateway has more to do than it can do in time
 ├── StateUnavailable            503  the store of responses does not answer
 ├── Draining                    503  shutting down: go elsewhere
+├── Cancelled                   409  the caller, or another of its tenant, has stopped it
 └── InternalError               500  a defect of the gateway
 ```
 
@@ -313,6 +314,15 @@ class Draining(ThalamusError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "draining"
+    log_level = "info"
+
+
+class Cancelled(ThalamusError):
+    """Somebody of the caller's tenant has stopped what the caller still follows."""
+
+    status = HTTPStatus.CONFLICT
+    type = "invalid_request_error"
+    code = "cancelled"
     log_level = "info"
 
 

@@ -20,8 +20,9 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.accounting import Outcome, Record
 from gateway.auth import Caller
-from gateway.errors import BodyTimeout, BodyTooLarge, InternalError, Overloaded, ThalamusError
+from gateway.errors import BodyTimeout, BodyTooLarge, Draining, InternalError, Overloaded, ThalamusError
 from gateway.keepalive import COMMENT, KeepAlive
+from gateway.lifecycle import Lifecycle
 from gateway.queueing import Priority
 from gateway.rooms import Rooms
 from gateway.settings import ServerSettings
@@ -34,6 +35,8 @@ _STREAM_HEADERS = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
+CLOSE = (b"connection", b"close")
+"""The header by which a gateway that is leaving asks its clients to connect anew, and so to another."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class StreamReply:
     """An answer that arrives in pieces. The first piece is there; `rest` is closed by whoever sends it.
 
     `native`: it is the events of a response as its backend gave them, and not those of a chat completion.
+    `is_detached`: it goes on without whoever sends it, and has its record closed by others.
     """
 
     first: bytes
@@ -62,6 +66,7 @@ class StreamReply:
     headers: Mapping[str, str] = field(default_factory=dict)
     after: Callable[[], Awaitable[None]] | None = None
     native: bool = False
+    is_detached: bool = False
 
 
 @dataclass(slots=True)
@@ -117,10 +122,13 @@ class Exchange(Response):
         self.status_code = HTTPStatus.OK
         self._request = request
         self._rooms: Rooms = request.app.state.rooms
+        self._life: Lifecycle = request.app.state.life
         self._record = Record(endpoint)
         self._handler = handler
         self._errors = errors
         self._started = False
+        self._is_complete = False
+        self._is_detached = False
         self._announced: Mapping[str, str] | None = None
         self._has_begun = False
 
@@ -130,20 +138,22 @@ class Exchange(Response):
         rooms.metrics.in_flight.inc()
         try:
             served = await self._serve_until_client_leaves(receive, send)
-            if record.error is None:
+            if record.error is None and not self._is_detached:
                 record.outcome = Outcome.DONE
             if served is not None:
                 await keep_for_later(*served)
         except ClientLeft:
+            if self._is_detached:
+                return
             record.outcome, record.error = Outcome.DROPPED, "client_left"
         except asyncio.CancelledError:
-            record.outcome, record.error = Outcome.DROPPED, "shutdown"
-            raise
+            if not self._life.is_cut:
+                record.outcome, record.error = Outcome.DROPPED, "shutdown"
+                raise
+            await self._tell_of_the_end(send)
         finally:
-            rooms.metrics.in_flight.dec()
-            rooms.accounts.close(record)
-            if rooms.limits:
-                await rooms.limits.count(record)
+            if not self._is_detached:
+                await close_record(rooms, record)
 
     async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> Served | None:
         """Serve, and stop when the client goes; give what was answered, None if that was an error."""
@@ -203,6 +213,7 @@ class Exchange(Response):
             reply = await self._handler(call)
             self._note_overhead()
             if isinstance(reply, StreamReply):
+                self._is_detached = reply.is_detached
                 await self._send_stream(reply, alive, send)
             else:
                 await self._send(reply, send)
@@ -213,7 +224,7 @@ class Exchange(Response):
             _log.exception("defect", endpoint=self._record.endpoint)
             await self._send_error(InternalError(), send)
         else:
-            return call, reply
+            return None if self._is_detached else (call, reply)
         finally:
             await alive.stop()
         return None
@@ -242,6 +253,7 @@ class Exchange(Response):
         headers = {"content-type": "application/json", **reply.headers, "content-length": str(len(reply.body))}
         await self._start(reply.status, headers, send)
         await send({"type": "http.response.body", "body": reply.body})
+        self._is_complete = True
 
     async def _send_stream(self, reply: StreamReply, alive: KeepAlive, send: Send) -> None:
         clock = asyncio.get_running_loop().time
@@ -262,12 +274,25 @@ class Exchange(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 alive.sent_at = clock()
         await send({"type": "http.response.body", "body": b""})
+        self._is_complete = True
+
+    async def _tell_of_the_end(self, send: Send) -> None:
+        """Tell a client whose answer is cut, because the process ends, that it was not whole."""
+        if self._is_complete:
+            return
+        error = Draining("The gateway was stopped before this answer was complete.")
+        error.headers["retry-after"] = "1"
+        try:
+            await self._send_error(error, send)
+        except asyncio.CancelledError:  # a client that takes nothing does not keep the process
+            self._record.outcome = Outcome.DROPPED
 
     async def _send_error(self, error: ThalamusError, send: Send) -> None:
         """Answer with an error; as the last event where the answer has already begun."""
         self._record.error = error.code
         if self._started:
             await send({"type": "http.response.body", "body": self._errors.event(error)})
+            self._is_complete = True
             return
         self._note_overhead()
         await self._send(Reply(self._errors.body(error), self._errors.headers(error), error.status), send)
@@ -276,6 +301,8 @@ class Exchange(Response):
         self._started = True
         self._record.status = int(status)
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        if self._life.is_leaving:
+            encoded.append(CLOSE)
         await send({"type": "http.response.start", "status": int(status), "headers": encoded})
 
 
@@ -284,6 +311,14 @@ def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> byte
     changed = [(name, value) for name, value in headers.items() if name.startswith("x-thalamus-")]
     lines = [f": {name}: {value}\n" for name, value in changed if announced.get(name) != value]
     return "".join([*lines, "\n"]).encode("latin-1", "replace") if lines else b""
+
+
+async def close_record(rooms: Rooms, record: Record) -> None:
+    """Count a request as served. Called exactly once for each."""
+    rooms.metrics.in_flight.dec()
+    rooms.accounts.close(record)
+    if rooms.limits:
+        await rooms.limits.count(record)
 
 
 async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:

@@ -1,10 +1,14 @@
 """Every Prometheus object, and one function that counts a finished record.
 
 Labels take values from closed sets or from the configuration, never from a caller.
+
+Several processes on one port keep their values in files (`share_metrics`), and each gives the sum of all: what was
+counted by a process that has ended stays, what it said of how things are goes with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +20,9 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
     generate_latest,
+    values,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.accounting import Record
 from gateway.admission import Gate
@@ -45,10 +51,25 @@ _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1)
 _PROBABILITY = tuple(tenth / 10 for tenth in range(1, 11))
 
 
+def share_metrics(slot: int) -> None:
+    """Keep all metrics made from now on in files, in the folder that PROMETHEUS_MULTIPROC_DIR names.
+
+    Files are named by the slot and not by the process, so that a worker counts on where its predecessor ended, and
+    there are never more files than slots.
+    """
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+
+
+def _is_shared() -> bool:
+    return bool(getattr(values.ValueClass, "_multiprocess", False))
+
+
 class Metrics:
     """The gateway's metrics in a registry of their own."""
 
     def __init__(self) -> None:
+        self.is_shared = _is_shared()
+        self._shown: dict[Any, set[tuple[str, ...]]] = {}
         self.registry = registry = CollectorRegistry()
         self._children: dict[tuple[Any, tuple[str, ...]], Any] = {}
         self._requests = Counter(
@@ -94,10 +115,23 @@ class Metrics:
             "thalamus_shed_requests", "Requests turned away because the event loop was late", registry=registry
         )
         self._lag = Gauge(
-            "thalamus_event_loop_lag_seconds", "How late the event loop has been in its last beats", registry=registry
+            "thalamus_event_loop_lag_seconds",
+            "How late the event loop has been in its last beats",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._tasks = Gauge(
+            "thalamus_event_loop_tasks",
+            "Tasks of the event loop: a few for the process, and some for each request under way",
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self._tier_calls = Gauge(
-            "thalamus_tier_in_flight", "Requests in tiers whose number is bounded", ("tier",), registry=registry
+            "thalamus_tier_in_flight",
+            "Requests in tiers whose number is bounded",
+            ("tier",),
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self._keep_alives = Counter(
             "thalamus_keep_alives", "Signs of life sent to clients of silent streams", ("endpoint",), registry=registry
@@ -113,18 +147,30 @@ class Metrics:
             "thalamus_replica_condition",
             "1 for what each replica is: serving, draining, unhealthy, cooling (after 429) or broken (breaker open)",
             ("backend", "replica", "condition"),
+            multiprocess_mode="livemax",
             registry=registry,
         )
         self._replica_calls = Gauge(
-            "thalamus_replica_in_flight", "Calls in flight", ("backend", "replica"), registry=registry
+            "thalamus_replica_in_flight",
+            "Calls in flight",
+            ("backend", "replica"),
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self._replica_tokens = Gauge(
             "thalamus_replica_tokens_in_flight",
             "Estimated tokens of the calls in flight",
             ("backend", "replica"),
+            multiprocess_mode="livesum",
             registry=registry,
         )
-        self._queue_depth = Gauge("thalamus_queue_depth", "Requests waiting in line", ("queue",), registry=registry)
+        self._queue_depth = Gauge(
+            "thalamus_queue_depth",
+            "Requests waiting in line",
+            ("queue",),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._first_token = Histogram(
             "thalamus_first_token_seconds",
             "Time to the first output-bearing event of streams",
@@ -156,9 +202,15 @@ class Metrics:
         self._decision_time = Histogram(
             "thalamus_decision_seconds", "Time to decide", buckets=_OVERHEAD, registry=registry
         )
-        self.in_flight = Gauge("thalamus_in_flight_requests", "Requests being served", registry=registry)
+        self.in_flight = Gauge(
+            "thalamus_in_flight_requests", "Requests being served", multiprocess_mode="livesum", registry=registry
+        )
         self._model = Gauge(
-            "thalamus_difficulty_model_info", "The difficulty model in use", ("model",), registry=registry
+            "thalamus_difficulty_model_info",
+            "The difficulty model in use",
+            ("model",),
+            multiprocess_mode="livemax",
+            registry=registry,
         )
         self._cache = Counter(
             "thalamus_cache_events", "What the cache and Redis did", ("event", "outcome"), registry=registry
@@ -167,7 +219,11 @@ class Metrics:
             "thalamus_redis_seconds", "Time of calls to Redis", ("operation",), buckets=_OVERHEAD, registry=registry
         )
         self._breaker = Gauge(
-            "thalamus_redis_breaker", "1 for the state of the breaker before Redis", ("state",), registry=registry
+            "thalamus_redis_breaker",
+            "1 for the state of the breaker before Redis",
+            ("state",),
+            multiprocess_mode="livemax",
+            registry=registry,
         )
         self._fallbacks = Counter(
             "thalamus_decision_fallbacks",
@@ -207,8 +263,7 @@ class Metrics:
                 self._cache.labels("redis", outcome).inc()
                 self._redis_seconds.labels(operation).observe(seconds)
             case BreakerChanged(state):
-                self._breaker.clear()
-                self._breaker.labels(state).set(1)
+                self._show(self._breaker, {(state,): 1})
             case AnswerLookedUp(outcome):
                 self._cache.labels("lookup", outcome).inc()
             case AnswerOffered(outcome):
@@ -237,20 +292,34 @@ class Metrics:
     def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
         """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
         self._lag.set(lag_s)
-        for tier, gate in gates.items():
-            self._tier_calls.labels(tier.value).set(gate.in_flight)
-            self._queue_depth.labels(gate.queue.name).set(len(gate.queue))
+        self._tasks.set(len(asyncio.all_tasks()))
+        pools = list(pools)
         now = time.monotonic()
-        for gauge in (self._replicas, self._replica_calls, self._replica_tokens):
-            gauge.clear()
-        for pool in pools:
-            self._queue_depth.labels(pool.queue.name).set(len(pool.queue))
-            for replica in pool.replicas:
-                condition = replica.condition(now)
-                for known in CONDITIONS:
-                    self._replicas.labels(pool.backend, replica.name, known).set(known == condition)
-                self._replica_calls.labels(pool.backend, replica.name).set(replica.in_flight)
-                self._replica_tokens.labels(pool.backend, replica.name).set(replica.tokens)
+        replicas = [(pool.backend, replica) for pool in pools for replica in pool.replicas]
+        queues = [*(gate.queue for gate in gates.values()), *(pool.queue for pool in pools)]
+        self._show(self._tier_calls, {(tier.value,): gate.in_flight for tier, gate in gates.items()})
+        self._show(self._queue_depth, {(queue.name,): len(queue) for queue in queues})
+        self._show(self._replica_calls, {(backend, one.name): one.in_flight for backend, one in replicas})
+        self._show(self._replica_tokens, {(backend, one.name): one.tokens for backend, one in replicas})
+        conditions: dict[tuple[str, ...], float] = {
+            (backend, one.name, known): float(known == condition)
+            for backend, one in replicas
+            for condition in (one.condition(now),)
+            for known in CONDITIONS
+        }
+        self._show(self._replicas, conditions)
+
+    def _show(self, gauge: Any, series: Mapping[tuple[str, ...], float]) -> None:
+        """Set a gauge's series to these; others that it has had are gone, or 0 where files keep them."""
+        for labels in self._shown.get(gauge, set()) - series.keys():
+            if self.is_shared:
+                gauge.labels(*labels).set(0)
+            else:
+                gauge.remove(*labels)
+                self._children.pop((gauge, labels), None)
+        for labels, value in series.items():
+            self._child(gauge, *labels).set(value)
+        self._shown[gauge] = set(series)
 
     def record_dropped_lines(self, lines: int) -> None:
         """Count lines of the decision log that could not be written; called from the log's thread."""
@@ -258,8 +327,7 @@ class Metrics:
 
     def show_model(self, name: str) -> None:
         """Say which difficulty model decides from now on."""
-        self._model.clear()
-        self._model.labels(name).set(1)
+        self._show(self._model, {(name,): 1})
 
     def record_guard(self, event: GuardEvent) -> None:
         """Count what went wrong with the difficulty model."""
@@ -329,5 +397,9 @@ class Metrics:
         return found
 
     def render(self) -> bytes:
-        """Write all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """Write all metrics in Prometheus' text format; of all workers where there are several."""
+        if not self.is_shared:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

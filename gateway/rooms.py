@@ -9,6 +9,7 @@ from gateway.accounting import Accounts
 from gateway.admission import Admission
 from gateway.attempts import Attempts
 from gateway.auth import Keyring
+from gateway.cache.board import Board
 from gateway.cache.exact import ExactCache
 from gateway.limits import Limits
 from gateway.metrics import Metrics
@@ -41,3 +42,10 @@ class Rooms:
     cache: ExactCache | None
     vault: Vault | None
     responses: ResponsesRoom
+    board: Board | None
+    """Notes between processes, where there is a Redis."""
+
+    def show_load(self) -> None:
+        """Bring the metrics that say how things are up to now."""
+        pools = [backend.pool for backend in self.backends.values()]
+        self.metrics.show_load(pools, self.admission.gates, self.pulse.lag_s)

@@ -1,4 +1,4 @@
-"""Runs the application: uvicorn, signals, and what the start prints."""
+"""Runs the application in one process: uvicorn, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
-from rich.console import Console
 
 from gateway.app import HotPath, create_app
+from gateway.front import listen, print_banner
+from gateway.lifecycle import Lifecycle, Worker
 from gateway.logs import configure_logs
 from gateway.reload import Reloader
-from gateway.settings import Settings, SettingsError, SettingsSource, TargetSettings
+from gateway.settings import ServerSettings, Settings, SettingsSource
+from gateway.surfaces.responses.background import Background
 
 KEEPALIVE_S = 75
 """Idle client connections are kept this long: longer than the usual load balancer keeps its own (60 s)."""
@@ -28,12 +31,38 @@ GC_THRESHOLDS = (50_000, 20, 100)
 """Allocations between collections. Requests leave few cycles behind, so that young objects die without any."""
 
 
-class Server(uvicorn.Server):
-    """Uvicorn's server, which also says that it wants no more traffic once a signal arrives."""
+LOOK_EVERY_S = 0.05
+"""How often a process that is leaving looks whether it has finished."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+LINGER_S = 0.5
+"""For how long connections without a request are kept once nobody new can connect."""
+
+CUT_S = 3
+"""How long requests that are cut may take to tell their callers."""
+
+_log = structlog.get_logger("thalamus")
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, with an end of our own: unready at once, gone when the last answer is.
+
+    1. A signal: `/readyz` says 503. For `notice_s` requests are still served, and each connection closed behind its
+       answer, since whoever balances the load learns of it late.
+    2. The listener is closed. Open answers, and responses in the background, may go on for `drain_s`.
+    3. Then, or at a second signal, what is left is cut: callers get an error in their API's shape, and every request
+       has its record.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: ServerSettings) -> None:
         super().__init__(config)
-        self._thalamus = app
+        self._app = app
+        self._settings = settings
+        self._leaving: asyncio.Task[None] | None = None
+
+    @property
+    def _life(self) -> Lifecycle:
+        life: Lifecycle = self._app.state.life
+        return life
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,23 +72,93 @@ class Server(uvicorn.Server):
             loop.add_signal_handler(sig, self.handle_exit, sig, None)
         yield
 
+    def leave(self) -> None:
+        """Do as at the first SIGTERM."""
+        if self._leaving is None:
+            self.handle_exit(signal.SIGTERM, None)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop: become unready and finish what is under way; at a second signal, cut it."""
-        self._thalamus.state.ready = False
-        self.force_exit = self.should_exit
+        """Leave; at a second signal, without waiting for anything."""
+        if self._leaving is not None:
+            self._life.hurry.set()
+            return
+        self._life.is_leaving = True
+        self._leaving = asyncio.get_running_loop().create_task(
+            self._leave(0.0 if sig == signal.SIGINT else self._settings.notice_s)
+        )
+
+    async def _leave(self, notice_s: float) -> None:
+        """Finish what is under way. uvicorn's loop runs on until then, and ends the rest."""
+        if self.started:
+            _log.info("leaving", requests=self._under_way(), notice_s=notice_s, drain_s=self._settings.drain_s)
+            await self._wait(notice_s)
+            for server in self.servers:
+                server.close()
+            await self._wait(min(notice_s, LINGER_S))  # who has just connected is about to ask
+            for connection in list(self.server_state.connections):
+                connection.shutdown()  # an idle one now, others behind their answers
+            if not await self._finish(self._settings.drain_s):
+                await self._cut()
         self.should_exit = True
 
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._life.hurry.wait()
 
-def serve(source: SettingsSource) -> None:
-    """Serve until a signal ends it. The file that the settings came from is watched for changes.
+    async def _finish(self, seconds: float) -> bool:
+        """Wait for what is under way; False if something still is when time is up, or hurry asked for."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + seconds
+        while self.server_state.connections or self._under_way():
+            if loop.time() >= ends_at or self._life.hurry.is_set():
+                return False
+            await asyncio.sleep(LOOK_EVERY_S)
+        return True
+
+    async def _cut(self) -> None:
+        _log.warning("cutting", requests=self._under_way(), hurry=self._life.hurry.is_set())
+        self._life.is_cut = True
+        await self._background().finish(0)
+        await asyncio.sleep(LOOK_EVERY_S)  # who follows what goes on in the background is told by it
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CUT_S)
+
+    def _under_way(self) -> int:
+        return len(self.server_state.tasks) + len(self._background())
+
+    def _background(self) -> Background:
+        background: Background = self._app.state.rooms.responses.background
+        return background
+
+
+def serve(source: SettingsSource, settings: Settings) -> None:
+    """Serve in this one process until a signal ends it. The file that the settings came from is watched for changes.
 
     Raises:
         SettingsError: the settings are wrong, the address is taken, or a backend cannot be made ready.
     """
-    settings = source.load()
+    listener = listen(settings)
+    run(source, settings, listener, lambda _: print_banner(settings, listener))
+
+
+def run(
+    source: SettingsSource,
+    settings: Settings,
+    listener: socket.socket,
+    on_ready: Callable[[Server], None],
+    worker: Worker | None = None,
+) -> None:
+    """Serve on a listener until a signal, or whoever `on_ready` hands the server to, ends it.
+
+    Raises:
+        SettingsError: the settings are wrong, or a backend cannot be made ready.
+    """
     configure_logs(settings.telemetry)
-    app = create_app(settings)
-    listener = _listen(settings)
+    app = create_app(settings, worker)
     config = uvicorn.Config(
         HotPath(app),
         loop="uvloop",
@@ -70,16 +169,16 @@ def serve(source: SettingsSource) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEPALIVE_S,
-        timeout_graceful_shutdown=int(settings.server.drain_s),
+        timeout_graceful_shutdown=1,  # what is still there by then was cut, and has been told so
     )
-    server = Server(config, app)
+    server = Server(config, app, settings.server)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(server, listener, settings, Reloader(app, source)))
+        runner.run(_run(server, listener, on_ready, Reloader(app, source)))
 
 
-async def _run(server: Server, listener: socket.socket, settings: Settings, reloader: Reloader) -> None:
+async def _run(server: Server, listener: socket.socket, on_ready: Callable[[Server], None], reloader: Reloader) -> None:
     tasks: set[asyncio.Task[Any]] = {
-        asyncio.create_task(_announce(server, settings, listener)),
+        asyncio.create_task(_announce(server, on_ready)),
         asyncio.create_task(reloader.watch()),
     }
 
@@ -95,18 +194,6 @@ async def _run(server: Server, listener: socket.socket, settings: Settings, relo
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.server.host, settings.server.port
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise SettingsError(
-            f"server: cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
-        ) from None
-    return listener
-
-
 def _calm_garbage_collector() -> None:
     """Spare what was built at the start from collection, and collect less often: a quarter of a request's CPU."""
     gc.collect()
@@ -114,35 +201,8 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _announce(server: Server, settings: Settings, listener: socket.socket) -> None:
+async def _announce(server: Server, on_ready: Callable[[Server], None]) -> None:
     while not server.started:  # noqa: ASYNC110  uvicorn offers no event to wait for
         await asyncio.sleep(0.01)
     _calm_garbage_collector()
-    host, port = listener.getsockname()[:2]
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
-    print_banner(settings, f"http://{shown}:{port}")
-
-
-def print_banner(settings: Settings, address: str) -> None:
-    """Tell a person what is served, where, and what to do next."""
-    console = Console(stderr=True, highlight=False)
-    for label, text in _banner(settings, address):
-        console.print(f"[bold]{label:<12}[/bold] {text}", soft_wrap=True)
-
-
-def _banner(settings: Settings, address: str) -> Iterator[tuple[str, str]]:
-    yield "Thalamus", f"{address}/v1   model [bold]auto[/bold]"
-    for tier, targets in settings.tiers.items():
-        yield tier.value, ", ".join(_target(settings, target) for target in targets)
-    yield "docs", f"{address}/docs"
-    yield "metrics", f"{address}/metrics"
-    yield "try it", f"curl -i {address}/v1/chat/completions -H 'content-type: application/json' \\"
-    yield "", """     -d '{"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}'"""
-    if any(backend.transport == "embedded" for backend in settings.backends.values()):
-        yield "real models", "set THALAMUS_UPSTREAM_URL, THALAMUS_UPSTREAM_KEY and THALAMUS_UPSTREAM_MODEL,"
-        yield "", "or write a thalamus.yaml: `thalamus init`"
-
-
-def _target(settings: Settings, target: TargetSettings) -> str:
-    effort = f", effort {target.effort}" if target.effort else ""
-    return f"{target.backend} ({settings.backends[target.backend].model}{effort})"
+    on_ready(server)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gateway.cache.board import Board
 from gateway.cache.events import OnEvent, ignore
 from gateway.cache.settings import CacheSettings, RedisSettings
 from gateway.cache.store import MemoryStore, Store, TieredStore
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 class Opened:
     """The store, and Redis behind its guard where there is one: its breaker's state, and commands of other rooms.
 
-    `shared` is the store without a first level: what other processes write is seen in it at once.
+    `shared` is the store without a first level: what other processes write is seen in it at once. `board` has the notes
+    that they write each other.
     """
 
     store: Store
     shared: Store
     redis: GuardedRedis | None = None
+    board: Board | None = None
 
 
 @asynccontextmanager
@@ -36,6 +39,7 @@ async def open_store(
     if redis.url is None:
         yield Opened(memory, memory)
         return
+    from gateway.cache.redis_board import RedisBoard
     from gateway.cache.redis_guard import open_redis  # redis-py costs half a second: loaded where it is used
     from gateway.cache.redis_store import RedisStore
 
@@ -44,4 +48,4 @@ async def open_store(
         store = shared
         if redis.first_level_ttl_s > 0:
             store = TieredStore(memory, shared, near_ttl_s=redis.first_level_ttl_s, on_event=on_event)
-        yield Opened(store, shared, guarded)
+        yield Opened(store, shared, guarded, RedisBoard(guarded, f"{redis.key_prefix}board"))

@@ -54,7 +54,8 @@ def _set_draining(request: Request, name: str, *, draining: bool) -> JSONRespons
     if not pool.drain(replica, draining=draining):
         known = ", ".join(one.name for one in pool.replicas)
         raise NotFound(f"Backend '{pool.backend}' has no replica '{replica}'. It has: {known}.")
-    return JSONResponse(_describe(pool))
+    told = "this process" if rooms.board is None else "all processes"
+    return JSONResponse({**_describe(pool), "told": told})
 
 
 def _find(rooms: Rooms, name: str) -> tuple[Pool, str | None]:

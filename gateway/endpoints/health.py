@@ -30,7 +30,7 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """Answer 200 while requests are welcome, 503 once the gateway is shutting down."""
     rooms: Rooms = request.app.state.rooms
-    ready: bool = request.app.state.ready
+    ready: bool = request.app.state.life.is_ready
     report: dict[str, Any] = {
         "status": "ready" if ready else "draining",
         "difficulty_model": rooms.engine.model.name,
@@ -43,6 +43,5 @@ async def readyz(request: Request) -> JSONResponse:
 async def show_metrics(request: Request) -> Response:
     """Give all metrics in Prometheus' text format."""
     rooms: Rooms = request.app.state.rooms
-    pools = [backend.pool for backend in rooms.backends.values()]
-    rooms.metrics.show_load(pools, rooms.admission.gates, rooms.pulse.lag_s)
+    rooms.show_load()
     return Response(rooms.metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -333,11 +333,25 @@ class ServerSettings(Frozen):
 
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with keys")
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free port")
+    workers: int = Field(
+        1, ge=1, le=256, description="processes on the one port; they share state through Redis, if there is one"
+    )
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
     body_timeout_s: Seconds = Field(60.0, description="a request's body must be complete after this")
-    drain_s: Seconds = Field(600.0, description="how long open answers may finish after SIGTERM")
+    notice_s: float = Field(
+        5.0,
+        ge=0,
+        description="after SIGTERM, for how long new requests are still served: load balancers notice late that "
+        "/readyz says no; a SIGINT (Ctrl-C) does not wait",
+    )
+    drain_s: Seconds = Field(600.0, description="after that, how long open answers may go on; then they are cut")
     keep_alive_s: Seconds | None = Field(
         10.0, description="a stream that is silent for so long gets a comment, before its first event as well"
+    )
+    resumable_streams: bool = Field(
+        False,
+        description="let callers ask, by x-thalamus-resumable: on, for streams that go on without them and can be "
+        "followed again from any event, for an hour",
     )
     admin_key: SecretStr | None = Field(
         None, description="bearer token for /admin; without one, /admin answers callers on this machine only"

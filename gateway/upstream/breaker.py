@@ -89,6 +89,15 @@ class Breaker:
         if probe:
             self._probing = False
 
+    def opens_in_s(self) -> float:
+        """Seconds until a probe may be made; 0 while it is closed, or when one is due."""
+        return 0.0 if self._reopens_at is None else max(0.0, self._reopens_at - self._clock())
+
+    def hear_that_it_fails(self, seconds: float) -> None:
+        """Open on the word of another process, until its probe is due."""
+        if self._settings.enabled and not self._probing:
+            self._reopens_at = self._clock() + seconds
+
     def _is_mostly_failing(self) -> bool:
         recent, settings = self._recent, self._settings
         return len(recent) == settings.window and sum(recent) >= settings.share * settings.window

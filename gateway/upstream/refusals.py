@@ -1,10 +1,12 @@
 """Reads why a backend refused a request: some refusals are this backend's alone, and another one may take the request.
 
-No two providers say it alike, and most say it in words only. The codes and words are from the providers' error pages
-and from answers quoted in public issues (read 2026-11): OpenAI and Azure (`context_length_exceeded`, `content_filter`),
-vLLM and SGLang ("maximum context length"), Anthropic ("prompt is too long"), Gemini ("exceeds the maximum number of
-tokens"), DeepSeek ("Content Exists Risk"), DashScope (`data_inspection_failed`, "Range of input length"), Moonshot
-(`content_filter`), Zhipu (1261, 1301). Weakness: words change; a refusal that is not recognised is passed on as it is.
+No two providers say it alike, and most say it in words only. Seen in answers quoted in public issues, or on the
+provider's page (looked up 2026-11-26): DeepSeek ("Content Exists Risk"), DashScope (`data_inspection_failed`, "Input
+(text) data may contain inappropriate content"), Zhipu and Z.ai (1301 on docs.z.ai; 1261 "Prompt exceeds max length"
+in issues only). Written from memory, and not looked up: OpenAI and Azure (`context_length_exceeded`,
+`content_filter`), vLLM and SGLang ("maximum context length"), Anthropic ("prompt is too long"), Gemini ("exceeds the
+maximum number of tokens"), DashScope's "Range of input length", Moonshot (`content_filter`). Weakness: words change;
+a refusal that is not recognised is passed on as it is.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _CONTEXT_WORDS = re.compile(
     r"(?:maximum|max(?:imum)? model) context length"
     r"|context (?:length|window)[^.]{0,40}exceed|exceed\w*[^.]{0,60}context"
     r"|prompt is too long|input is too long|longer than the (?:model's )?(?:maximum )?context"
-    r"|exceeds the maximum number of tokens|range of input length|maximum prompt length",
+    r"|exceeds the maximum number of tokens|prompt exceeds max length|range of input length|maximum prompt length",
     re.IGNORECASE,
 )
 _CONTENT_WORDS = re.compile(

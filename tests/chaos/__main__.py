@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.chaos.scenarios import LONG, SCENARIOS, SHORT, Result, World
+from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.world import LONG, SHORT, Result, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _TABLE = re.compile(r"(<!-- chaos: written by `make chaos` -->\n).*?(<!-- /chaos -->)", re.DOTALL)
@@ -32,19 +33,26 @@ def main() -> int:
         console.print(f"  {'[red]missed' if result.faults else '[green]held'}[/]: {result.measured}", highlight=False)
         for fault in result.faults:
             console.print(f"    {fault}", highlight=False, markup=False)
-    if not options.short and len(results) == len(SCENARIOS):
-        _write(results)
+    if not options.short:
+        _write(dict(zip(options.only, results, strict=True)))
     return int(any(result.faults for result in results))
 
 
-def _write(results: list[Result]) -> None:
+def _write(results: dict[str, Result]) -> None:
+    """Write the rows of what was run; those of other scenarios stay, which are in the same order."""
+    page = PAGE.read_text(encoding="utf-8")
+    found = _TABLE.search(page)
+    kept = dict(zip(SCENARIOS, found[0].splitlines()[3:-1] if found else (), strict=False))
     rows = [
-        f"| {result.name} | {result.goal} | {result.measured}{' — **missed**' if result.faults else ''} |"
-        for result in results
+        _row(results[name]) if name in results else kept[name] for name in SCENARIOS if name in results or name in kept
     ]
     table = "\n".join(["| harm | to be reached | measured |", "|---|---|---|", *rows])
-    page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(_TABLE.sub(lambda match: f"{match[1]}{table}\n{match[2]}", page), encoding="utf-8")
+
+
+def _row(result: Result) -> str:
+    missed = " — **missed**" if result.faults else ""
+    return f"| {result.name} | {result.goal} | {result.measured}{missed} |"
 
 
 if __name__ == "__main__":

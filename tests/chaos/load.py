@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import math
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,12 +44,16 @@ async def steady(
     url: str,
     *,
     rate: float,
-    seconds: float,
+    seconds: float = math.inf,
+    until: asyncio.Event | None = None,
     model: str = "auto",
     headers: dict[str, str] | None = None,
     seen: Seen | None = None,
+    history: Sequence[Mapping[str, str]] = (),
 ) -> Seen:
     """Send `rate` requests a second, every second one a stream, and wait for all answers.
+
+    It ends after `seconds`, or when `until` is set.
 
     The stand-in echoes the last message, so that an answer is right if it is the question, once.
     """
@@ -54,16 +61,20 @@ async def steady(
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(url, connector=connector, headers=headers) as session:
         started, tasks = time.perf_counter(), []
-        for number in range(int(rate * seconds)):
+        for number in itertools.count():
+            if number >= rate * seconds or (until is not None and until.is_set()):
+                break
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(_ask(session, model, number, seen)))
+            tasks.append(asyncio.create_task(_ask(session, model, number, seen, history)))
         await asyncio.gather(*tasks)
     return seen
 
 
-async def _ask(session: aiohttp.ClientSession, model: str, number: int, seen: Seen) -> None:
+async def _ask(
+    session: aiohttp.ClientSession, model: str, number: int, seen: Seen, history: Sequence[Mapping[str, str]]
+) -> None:
     question = f"Say number {number} and nothing else."
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": question}]}
+    body: dict[str, Any] = {"model": model, "messages": [*history, {"role": "user", "content": question}]}
     body["stream"] = bool(number % 2)
     seen.sent += 1
     started = time.perf_counter()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -108,37 +107,91 @@ class _Connection:
         self._writer.close()
 
 
-@asynccontextmanager
-async def _serving(port: int, spoiler: Spoiler) -> AsyncIterator[int]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await _Connection(spoiler, reader, writer).run(port)
+class Delay:
+    """Holds back what a server answers, by a time that may change at any moment."""
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    def __init__(self) -> None:
+        self.port = 0
+        self._seconds = 0.0
+
+    def set(self, seconds: float) -> None:
+        """Hold everything back by so much from now on."""
+        self._seconds = seconds
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+        """Carry one connection."""
+        other_reader, other_writer = await asyncio.open_connection("127.0.0.1", port)
+        back = asyncio.create_task(self._carry_back(other_reader, writer))
+        try:
+            while data := await reader.read(_CHUNK):
+                other_writer.write(data)
+        finally:
+            back.cancel()
+            await asyncio.wait((back,))
+            other_writer.close()
+            writer.close()
+
+    async def _carry_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(_CHUNK):
+            await asyncio.sleep(self._seconds)
+            writer.write(data)
+        writer.close()
+
+
+Carry = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextmanager
-def running_proxy(url: str, spoiler: Spoiler) -> Iterator[str]:
-    """Run the proxy before a server on loopback, in a thread, until the block ends; give its own address."""
-    port = int(url.rpartition(":")[2])
+def _serving(carry: Carry) -> Iterator[int]:
+    """Serve connections on loopback, in a thread, until the block ends; give the port."""
     ready, done = threading.Event(), asyncio.Event()
     found: list[int] = []
     loops: list[asyncio.AbstractEventLoop] = []
 
+    carrying: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carrying.add(asyncio.current_task())
+        try:
+            await carry(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            carrying.discard(asyncio.current_task())
+
     async def main() -> None:
         loops.append(asyncio.get_running_loop())
-        async with _serving(port, spoiler) as own:
-            found.append(own)
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            found.append(server.sockets[0].getsockname()[1])
             ready.set()
             await done.wait()
+            for task in (ended := [task for task in carrying if task is not None]):
+                task.cancel()
+            await asyncio.gather(*ended)
+            await asyncio.sleep(0.01)  # closed transports say so in the next rounds
 
     thread = threading.Thread(target=asyncio.run, args=(main(),), name="proxy", daemon=True)
     thread.start()
     ready.wait(10)
     try:
-        yield f"http://127.0.0.1:{found[0]}"
+        yield found[0]
     finally:
         loops[0].call_soon_threadsafe(done.set)
         thread.join(10)
+
+
+@contextmanager
+def running_proxy(url: str, spoiler: Spoiler) -> Iterator[str]:
+    """Run the proxy before a server on loopback; give its own address."""
+    port = int(url.rpartition(":")[2])
+    with _serving(lambda reader, writer: _Connection(spoiler, reader, writer).run(port)) as own:
+        yield f"http://127.0.0.1:{own}"
+
+
+@contextmanager
+def running_delay(port: int) -> Iterator[Delay]:
+    """Run a proxy that can hold back answers before a port on loopback; `Delay.port` is its own."""
+    delay = Delay()
+    with _serving(lambda reader, writer: delay.carry(reader, writer, port)) as delay.port:
+        yield delay

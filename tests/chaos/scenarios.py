@@ -9,86 +9,33 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx
 
 from gateway.standin import RunningStandin, running_standin
 from tests.bench.subjects import free_port
+from tests.chaos.hall import in_hall
+from tests.chaos.idle import idle_streams
 from tests.chaos.leaving import leave, leave_in_crowds
 from tests.chaos.load import Seen, steady
-from tests.chaos.proxy import Spoiler, running_proxy
-from tests.gateway.serving import COMMAND, RunningGateway, running_gateway
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How long and how much. The short form runs with the tests, the long one gives the figures of the report."""
-
-    seconds: float = 3.0
-    rate: float = 50.0
-    leaving: int = 4
-    """Clients on every surface in every phase: times 15."""
-    thinking_s: float = 3.0
-    silence_s: float = 0.6
-    keep_alive_s: float = 0.2
-
-
-SHORT = Scale()
-LONG = Scale(seconds=60.0, leaving=67, thinking_s=300.0, silence_s=30.0, keep_alive_s=10.0)
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the report. `faults` says why it was not reached."""
-
-    name: str
-    goal: str
-    measured: str
-    faults: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class World:
-    """Where a scenario runs: a folder, and its scale."""
-
-    folder: Path
-    scale: Scale
-
-    @contextmanager
-    def gateway(
-        self, backends: Mapping[str, Any], tiers: Mapping[str, Any], **sections: Any
-    ) -> Iterator[RunningGateway]:
-        """Run a gateway with every default but what is given."""
-        settings = {
-            "backends": dict(backends),
-            "tiers": dict(tiers),
-            "telemetry": {"log_format": "json"},
-            **sections,
-            "server": {"port": 0, "drain_s": 2, **sections.get("server", {})},
-        }
-        with running_gateway(settings, self.folder) as running:
-            yield running
-
+from tests.chaos.redis import redis_trouble
+from tests.chaos.restarts import rolling_restart
+from tests.chaos.world import Result, World
+from tests.gateway.serving import COMMAND, RunningGateway
 
 Scenario = Callable[[World], Awaitable[Result]]
 LONGEST_WAIT_S = 2.0
-_SOON = {"first_token": 0.5, "idle": 0.5}
 
 
 async def thirty_percent(world: World) -> Result:
     """30 % of the calls fail before the first token, half the answers being streams."""
-    with running_standin() as one, running_standin() as two:
-        for seed, standin in enumerate((one, two)):
+    with in_hall(world) as hall:
+        for seed, standin in enumerate((hall.one, hall.two)):
             faults = ["status-500", "status-503", "reset-before-headers", "stall-before-headers",
                       "stall-before-first-token"]  # fmt: skip
             standin.behave(faults=faults, fault_rate=0.3, fault_seed=seed, retry_after=None)
-        backends = {"swift": {"model": "m", "replicas": [f"{one.url}/v1", f"{two.url}/v1"], "timeouts": _SOON}}
-        with world.gateway(backends, {"fast": "swift", "deep": "swift"}) as gateway:
-            seen = await steady(gateway.url, rate=world.scale.rate, seconds=world.scale.seconds)
-            spoilt = sum(one["fault"] is not None for standin in (one, two) for one in standin.requests())
+        seen = await steady(hall.gateway.url, rate=world.scale.rate, seconds=world.scale.seconds, model="pair")
+        spoilt = sum(one["fault"] is not None for standin in (hall.one, hall.two) for one in standin.requests())
     return Result(
         "30 % of all calls answer 5xx, reset or stall before the first token, two replicas, "
         f"{world.scale.rate:g} requests/s for {world.scale.seconds:g} s",
@@ -101,11 +48,9 @@ async def thirty_percent(world: World) -> Result:
 
 async def broken_network(world: World) -> Result:
     """Between the gateway and one of two replicas, connections are spoilt in six ways."""
-    spoiler = Spoiler()
-    with running_standin() as one, running_standin() as two, running_proxy(one.url, spoiler) as spoilt:
-        backends = {"swift": {"model": "m", "replicas": [f"{spoilt}/v1", f"{two.url}/v1"], "timeouts": _SOON}}
-        with world.gateway(backends, {"fast": "swift", "deep": "swift"}) as gateway:
-            seen = await steady(gateway.url, rate=world.scale.rate, seconds=world.scale.seconds)
+    with in_hall(world) as hall:
+        seen = await steady(hall.gateway.url, rate=world.scale.rate, seconds=world.scale.seconds, model="spoilt")
+        spoiler = hall.spoiler
     return Result(
         "30 % of the requests through a TCP proxy before one of two replicas meet a reset, silence, a half-closed "
         f"socket, garbage, a cut head or a slow drip, {world.scale.rate:g} requests/s for {world.scale.seconds:g} s",
@@ -116,9 +61,9 @@ async def broken_network(world: World) -> Result:
 
 
 @contextmanager
-def _own_process(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def own_process(port: int, *switches: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a stand-in that can be killed."""
-    command = [str(COMMAND), "mock", "--port", str(port)]
+    command = [str(COMMAND), "mock", "--port", str(port), *(f"--switch={switch}" for switch in switches)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
@@ -138,7 +83,7 @@ def _own_process(port: int) -> Iterator[subprocess.Popen[bytes]]:
 async def killed_deep(world: World) -> Result:
     """The only deep backend is killed under load; a mini is there."""
     port = free_port()
-    with running_standin() as other, _own_process(port) as deep:
+    with running_standin() as other, own_process(port) as deep:
         other.behave(first_byte_ms=20)
         backends = {
             "sage": {"model": "sage", "url": f"http://127.0.0.1:{port}/v1"},
@@ -192,11 +137,10 @@ async def silent_thinking(world: World) -> Result:
 
 async def leaving_clients(world: World) -> Result:
     """Clients leave before the head, before the first token and in mid-stream, on five surfaces."""
-    with running_standin() as standin:
-        backends = {"swift": {"model": "m", "url": f"{standin.url}/v1"}}
-        with world.gateway(backends, {"fast": "swift", "deep": "swift"}) as gateway:
-            left = await leave_in_crowds(gateway.url, standin, each=world.scale.leaving, crowd=50)
-            faults = [*left.late, *await _books_of(gateway, left.sent)]
+    with in_hall(world) as hall:
+        before = len(hall.gateway.events())
+        left = await leave_in_crowds(hall.gateway.url, hall.one, each=world.scale.leaving, crowd=50)
+        faults = [*left.late, *await _books_of(hall.gateway, before + left.sent, dropped=left.sent)]
     soon = left.within(1.0)
     if soon < left.sent:
         faults.append(f"the latest ended after {max(left.delays, default=9):.2f} s")
@@ -271,14 +215,14 @@ async def _calls_of(*standins: RunningStandin) -> tuple[int, int]:
         await asyncio.sleep(0.05)
 
 
-async def _books_of(gateway: RunningGateway, expected: int, dropped: int | None = None) -> list[str]:
+async def _books_of(gateway: RunningGateway, expected: int, dropped: int) -> list[str]:
     """Say what is wrong with the books after clients have left: one record each, and nothing still in flight."""
     records = await asyncio.to_thread(gateway.records, expected)
     faults = []
     if len(records) != expected:
         faults.append(f"{len(records)} records of {expected} requests")
     lost = sum(record["outcome"] == "dropped" for record in records)
-    if lost != (expected if dropped is None else dropped):
+    if lost != dropped:
         faults.append(f"{lost} are recorded as dropped")
     async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         metrics = await client.get("/metrics")
@@ -330,5 +274,8 @@ SCENARIOS: Mapping[str, Scenario] = {
         leaving_clients,
         leaving_elsewhere,
         overload,
+        rolling_restart,
+        redis_trouble,
+        idle_streams,
     )
 }

@@ -55,7 +55,7 @@ def settings_over(standin_url: str, **changes: Any) -> dict[str, Any]:
         "abilities": {"vision": True, "audio": True},
         "breaker": {"enabled": False, "most_cooldown_s": 0},
     }
-    server = {"port": 0, "drain_s": 2, **changes.pop("server", {})}
+    server = {"port": 0, "notice_s": 0, "drain_s": 2, **changes.pop("server", {})}
     return {
         "backends": {
             "swift": {"url": url, "model": "swift-1", **shared},

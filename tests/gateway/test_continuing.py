@@ -29,7 +29,7 @@ def module_world(tmp_path_factory):
             "backends": backends,
             "tiers": {"fast": ["first", "second"], "deep": ["first", "deaf"]},
             "attempts": {"continue_streams": True},
-            "server": {"port": 0, "drain_s": 2},
+            "server": {"port": 0, "notice_s": 0, "drain_s": 2},
             "telemetry": {"log_format": "json"},
         }
         with running_gateway(settings, tmp_path_factory.mktemp("continuing")) as gateway:

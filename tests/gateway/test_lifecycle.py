@@ -91,22 +91,89 @@ def test_a_first_configuration_is_written_once_and_is_right(tmp_path, monkeypatc
     assert run("init", cwd=tmp_path).returncode == 2
 
 
-def test_termination_finishes_streams_and_ends_well(serve, standin):
-    gateway = serve(settings_over(standin.url, server={"drain_s": 10}))
-    standin.behave(tokens=30, token_ms=30)
-    texts = []
+class Asking(threading.Thread):
+    """One request from a thread of its own; `answer` is there after `join`."""
 
-    def stream() -> None:
-        with httpx.Client(timeout=20, trust_env=False) as client:
-            texts.append(client.post(f"{gateway.url}/v1/chat/completions", json={**HELLO, "stream": True}).text)
+    def __init__(self, gateway, path: str, body: dict) -> None:
+        super().__init__()
+        self._gateway, self._path, self._body = gateway, path, body
+        self.answer = None
+        self.start()
 
-    thread = threading.Thread(target=stream)
-    thread.start()
-    wait_for(lambda: any(request["outcome"] == "open" for request in standin.requests()))
-    gateway.signal(signal.SIGTERM)
-    thread.join()
-    assert texts[0].rstrip().endswith("data: [DONE]")
+    def run(self) -> None:
+        with self._gateway.client(timeout=20) as client:
+            self.answer = client.post(self._path, json=self._body)
+
+
+def wait_for_calls(standin, count: int) -> None:
+    wait_for(lambda: sum(request["outcome"] == "open" for request in standin.requests()) == count)
+
+
+def test_a_gateway_that_leaves_says_so_serves_who_still_comes_and_finishes_what_it_began(serve, standin):
+    gateway = serve(settings_over(standin.url, server={"notice_s": 1.0, "drain_s": 10}))
+    standin.behave(tokens=60, token_ms=50)
+    stream = Asking(gateway, "/v1/chat/completions", {**HELLO, "stream": True})
+    wait_for_calls(standin, 1)
+    standin.behave(tokens=3, token_ms=0)
+    with gateway.client() as client:
+        assert client.get("/readyz").headers.get("connection") != "close"
+        gateway.signal(signal.SIGTERM)
+        wait_for(lambda: client.get("/readyz").status_code == 503, seconds=0.5)
+        assert client.get("/readyz").json()["status"] == "draining"
+        alive = client.get("/healthz")
+        assert (alive.status_code, alive.headers["connection"]) == (200, "close")
+        late = client.post("/v1/chat/completions", json=HELLO)
+        assert (late.status_code, late.headers["connection"]) == (200, "close")
+
+    def is_refused() -> bool:
+        try:
+            httpx.get(f"{gateway.url}/healthz", trust_env=False)
+        except httpx.TransportError:
+            return True
+        return False
+
+    wait_for(is_refused)
+    assert stream.is_alive(), "the stream goes on after the listener is closed"
+    stream.join()
+    assert stream.answer.text.rstrip().endswith("data: [DONE]")
     assert gateway.process.wait(10) == 0
+
+
+STREAMED = {**HELLO, "stream": True}
+QUESTION = {"model": "auto", "input": "Hello there"}
+CUT = [
+    ("/v1/chat/completions", STREAMED, '"code":"draining"'),
+    ("/v1/messages", {**STREAMED, "max_tokens": 900}, "event: error"),
+    ("/v1/responses", {**QUESTION, "stream": True}, "event: error"),
+    ("/v1/chat/completions", HELLO, '"code":"draining"'),
+]
+
+
+def test_a_second_signal_cuts_and_tells_every_caller_and_writes_every_record(serve, standin):
+    gateway = serve(settings_over(standin.url, server={"drain_s": 60}))
+    standin.behave(tokens=900, token_ms=50)
+    asked = [Asking(gateway, path, body) for path, body, _ in CUT]
+    with gateway.client() as client:
+        assert client.post("/v1/responses", json={**QUESTION, "background": True}).status_code == 200
+    wait_for_calls(standin, len(CUT) + 1)
+    time.sleep(0.2)
+    gateway.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert gateway.process.poll() is None
+    assert all(one.is_alive() for one in asked)
+    gateway.signal(signal.SIGTERM)
+    assert gateway.process.wait(5) == 0
+    for one, (path, body, said) in zip(asked, CUT, strict=True):
+        one.join()
+        assert said in one.answer.text, path
+        assert one.answer.status_code == (200 if body.get("stream") else 503)
+    assert asked[-1].answer.headers["retry-after"]
+    records = gateway.records(len(CUT) + 2)
+    assert sorted(str(record.get("error")) for record in records) == ["None"] + ["draining"] * 4 + ["shutdown"]
+    streams = [record for record in records if record.get("partial") and record["error"] == "draining"]
+    assert len(streams) == 3
+    assert all(record["tokens_out"] > 0 for record in streams), "what was delivered is counted"
+    wait_for(lambda: not any(request["outcome"] == "open" for request in standin.requests()))
 
 
 def test_the_model_in_the_box_answers_and_streams(serve):

@@ -40,7 +40,7 @@ def settings_for(*standins, server=None, attempts=None, **backend):
         "backends": {"swift": {"model": "swift-1", **address, **backend}},
         "tiers": {"fast": "swift", "deep": "swift"},
         "telemetry": {"log_format": "json"},
-        "server": {"port": 0, "drain_s": 2, **(server or {})},
+        "server": {"port": 0, "notice_s": 0, "drain_s": 2, **(server or {})},
         "attempts": attempts or {},
     }
 

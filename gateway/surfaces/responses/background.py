@@ -21,6 +21,10 @@ class Background:
         self._logs: dict[str, EventLog] = {}
         self._cancelled: set[str] = set()
 
+    def __len__(self) -> int:
+        """How many tasks are under way."""
+        return len(self._tasks)
+
     def check_room(self) -> None:
         """Raise LimitReached if no more tasks may be started."""
         if len(self._tasks) >= MOST_TASKS:

@@ -23,6 +23,7 @@ TOO_LONG = {
     "DashScope": error("Range of input length should be [1, 30720]"),
     "xAI": error("This model's maximum prompt length is 131072 but the request contains 140000 tokens."),
     "Zhipu": json.dumps({"error": {"code": "1261", "message": "Prompt 超长"}}).encode(),
+    "Z.ai, relayed without its code": error("Prompt exceeds max length"),
     "llama.cpp": error("the request exceeds the available context size. try increasing the context size"),
 }  # fmt: skip
 FORBIDDEN = {
@@ -31,6 +32,9 @@ FORBIDDEN = {
     "OpenAI images": error("Your request was rejected", code="content_policy_violation"),
     "DeepSeek": error("Content Exists Risk"),
     "DashScope": error("Input data may contain inappropriate content.", code="data_inspection_failed"),
+    "DashScope, newer": error(
+        "<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content."
+    ),
     "Moonshot": json.dumps({"error": {"type": "content_filter", "message": "high risk"}}).encode(),
     "Zhipu": json.dumps({"error": {"code": "1301", "message": "生成内容可能包含不安全或敏感内容"}}).encode(),
 }  # fmt: skip
