@@ -35,6 +35,7 @@ from gateway.endpoints import admin, chat, completions, embeddings, health, mess
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
 from gateway.limits import Limits
+from gateway.limits.window import LocalWindows
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
@@ -145,6 +146,8 @@ class Builder:
         self._seal = Seal()
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
+        self._windows = LocalWindows()
+        self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
         self._batcher: Batcher | None = None
         self._attempts: Attempts | None = None
@@ -163,7 +166,7 @@ class Builder:
         opened = await self._open_store(settings.cache, settings.redis)
         # Without Redis, answers must not push conversations and counters out of the process's memory.
         state = opened.store if opened.redis else self._memory
-        limits = Limits(settings.limits, state)
+        limits = await self._open_limits(settings.redis, opened)
         load_phrases()
         model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
         self._metrics.show_model(model.name)
@@ -182,7 +185,7 @@ class Builder:
                 old.pool.retire()
         return Rooms(
             settings=settings,
-            keyring=Keyring(settings.keys),
+            keyring=Keyring(settings.keys, settings.limits),
             engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
             second_opinion=self._open_second_opinion(model, settings.routing.second_budget_ms),
             backends=backends,
@@ -252,6 +255,19 @@ class Builder:
             opening = open_store(cache, redis, on_event=self._metrics.record_cache)
             self._stores[cache, redis] = await self._closing.enter_async_context(opening)
         return self._stores[cache, redis]
+
+    async def _open_limits(self, settings: RedisSettings, opened: Opened) -> Limits:
+        """Give what has been used of all limits; it outlives configurations."""
+        if settings not in self._limits:
+            shared = None
+            if opened.redis is not None:
+                from gateway.limits.redis_windows import RedisWindows  # redis-py costs half a second
+
+                shared = RedisWindows(opened.redis, key_prefix=settings.key_prefix)
+            limits = Limits(self._windows, shared, self._metrics.record_limit)
+            await self._closing.enter_async_context(limits.kept())
+            self._limits[settings] = limits
+        return self._limits[settings]
 
     def _open_cache(self, settings: CacheSettings, opened: Opened) -> ExactCache | None:
         if settings.mode == "off":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gateway.errors import AuthenticationFailed, PermissionRefused
+from gateway.limits.meters import Meter, meters_of
 from gateway.queueing import Priority
-from gateway.settings import KeySettings
+from gateway.settings import KeySettings, LimitSettings
 from router.types import Bounds
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ class Caller:
     models: frozenset[str] | None = None
     bounds: Bounds = field(default_factory=Bounds)
     priority: Priority = Priority.NORMAL
+    meters: tuple[Meter, ...] = ()
+    """What it is limited in."""
 
     def check_may_ask_for(self, model: str) -> None:
         """Raise PermissionRefused unless this caller may ask for the model name."""
@@ -40,8 +43,9 @@ LOCAL = Caller("local", "default")
 class Keyring:
     """The keys that open this gateway; without any, everyone on loopback is `LOCAL`."""
 
-    def __init__(self, keys: Iterable[KeySettings]) -> None:
-        self._callers = {_digest(key): _caller(key) for key in keys}
+    def __init__(self, keys: Iterable[KeySettings], limits: Sequence[LimitSettings] = ()) -> None:
+        self._callers = {_digest(key): _caller(key, limits) for key in keys}
+        self._local = replace(LOCAL, meters=meters_of(limits, ())) if limits else LOCAL
 
     def identify(self, authorization: str | None, api_key: str | None = None) -> Caller:
         """Find the caller behind an ``Authorization: Bearer …`` header, or else behind Anthropic's ``x-api-key: …``.
@@ -50,7 +54,7 @@ class Keyring:
             AuthenticationFailed: keys are configured, and this is none of them.
         """
         if not self._callers:
-            return LOCAL
+            return self._local
         scheme, _, token = (authorization or f"Bearer {api_key or ''}").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise AuthenticationFailed("No API key was given. Send 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
@@ -74,9 +78,10 @@ def _digest(key: KeySettings) -> str:
     return hashlib.sha256(key.key.get_secret_value().encode()).hexdigest()
 
 
-def _caller(key: KeySettings) -> Caller:
+def _caller(key: KeySettings, limits: Sequence[LimitSettings]) -> Caller:
     bounds = Bounds(_set(key.tiers), _set(key.dials))
-    return Caller(key.name, key.tenant, _set(key.models), bounds, Priority[key.priority.upper()])
+    meters = meters_of(limits, key.limits)
+    return Caller(key.name, key.tenant, _set(key.models), bounds, Priority[key.priority.upper()], meters)
 
 
 def _set(listed: Iterable[T] | None) -> frozenset[T] | None:

@@ -8,7 +8,7 @@ ends, and under a watch for the client: when it leaves, the exchange is cancelle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -22,6 +22,8 @@ from gateway.accounting import Outcome, Record
 from gateway.auth import Caller
 from gateway.errors import BodyTimeout, BodyTooLarge, InternalError, Overloaded, ThalamusError
 from gateway.keepalive import COMMENT, KeepAlive
+from gateway.limits.headers import openai_headers
+from gateway.limits.reservation import Standing
 from gateway.queueing import Priority
 from gateway.rooms import Rooms
 from gateway.settings import ServerSettings
@@ -89,12 +91,14 @@ class ErrorShape:
         body: a failure as a whole answer; `headers` are that answer's.
         event: a failure as the last event of a stream.
         keep_alive: a sign of life inside a stream that has begun.
+        standing: how the caller stands with its limits, as headers.
     """
 
     body: Callable[[ThalamusError], bytes]
     event: Callable[[ThalamusError], bytes]
     headers: Callable[[ThalamusError], Mapping[str, str]] = attrgetter("headers")
     keep_alive: bytes = COMMENT
+    standing: Callable[[Sequence[Standing]], Mapping[str, str]] = openai_headers
 
 
 OPENAI_ERRORS = ErrorShape(body=lambda error: error.body(), event=error_frame)
@@ -134,8 +138,8 @@ class Exchange(Response):
         finally:
             rooms.metrics.in_flight.dec()
             rooms.accounts.close(record)
-            if rooms.limits:
-                await rooms.limits.count(record)
+            if record.reservation is not None:
+                rooms.limits.settle(record.reservation, record.used())
 
     async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> Served | None:
         """Serve, and stop when the client goes; give what was answered, None if that was an error."""
@@ -267,6 +271,8 @@ class Exchange(Response):
     async def _start(self, status: int, headers: Mapping[str, str], send: Send) -> None:
         self._started = True
         self._record.status = int(status)
+        if self._record.standing:
+            headers = {**headers, **self._errors.standing(self._record.standing)}
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": int(status), "headers": encoded})
 

@@ -128,6 +128,8 @@ async def _begin_in_background(call: Call, plan: Plan) -> Reply:
     if not await room.store.keep(plan.asked.tenant, plan.kept(queued)):
         raise StateUnavailable("The response cannot be kept now, so that nobody could fetch it.")
     record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
+    # What was set aside for the promise is settled when the response is there.
+    record.reservation, call.record.reservation = call.record.reservation, None
     unwatched = replace(call, record=record)
     room.background.start(plan.asked.id, run_in_background(unwatched, plan, serve_chat))
     return Reply(msgspec.json.encode(queued), decision_headers(decision, call.record))

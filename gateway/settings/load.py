@@ -238,9 +238,12 @@ def _dangling_tiers(settings: Settings) -> Iterator[str]:
     for tier in settings.admission.tiers:
         if tier not in configured:
             yield f"admission.tiers.{tier.value}: the tier is not configured; add tiers.{tier.value}"
-    for number, limit in enumerate(settings.limits):
-        if limit.tier not in configured:
-            yield f"limits.{number}.tier: the tier {limit.tier.value!r} is not configured; add tiers.{limit.tier.value}"
+    limits = {f"limits.{number}": limit for number, limit in enumerate(settings.limits)}
+    for number, key in enumerate(settings.keys):
+        limits |= {f"keys.{number}.limits.{place}": limit for place, limit in enumerate(key.limits)}
+    for where, limit in limits.items():
+        if limit.tier is not None and limit.tier not in configured:
+            yield f"{where}.tier: the tier {limit.tier.value!r} is not configured; add tiers.{limit.tier.value}"
     for name, route in settings.routing.routes.items():
         if route.tier is not None and route.tier not in configured:
             yield f"routing.routes.{name}.tier: the tier {route.tier.value!r} is not configured"

@@ -239,18 +239,25 @@ class RouteSettings(Frozen):
 
 
 class LimitSettings(Frozen):
-    """One limit: so much of one tier per key and window. At the limit its mini serves, visibly."""
+    """So much in any stretch of time, of one tier or of all. At a tier's limit its mini serves, visibly; else 429."""
 
-    tier: Tier = Field(description="the tier whose use is counted")
-    window_s: Annotated[float, Field(gt=0)] = Field(description="length of the window in seconds: 604800 is a week")
-    calls: Annotated[int, Field(ge=1)] | None = Field(None, description="calls per window")
+    tier: Tier | None = Field(None, description="the tier whose use is counted; unset: every request counts")
+    per: Literal["key", "tenant"] = Field("key", description="who shares the limit: each key has its own, or a tenant")
+    window_s: Annotated[float, Field(gt=0, le=32 * 86_400)] | None = Field(
+        None, description="length of the sliding window in seconds: 60 is a minute, 604800 a week, 2592000 thirty days"
+    )
+    calls: Annotated[int, Field(ge=1)] | None = Field(None, description="requests per window")
     tokens: Annotated[int, Field(ge=1)] | None = Field(None, description="tokens in and out per window")
     dollars: Annotated[float, Field(gt=0)] | None = Field(None, description="dollars per window")
+    concurrent: Annotated[int, Field(ge=1)] | None = Field(None, description="requests at once; has no window")
 
     @model_validator(mode="after")
     def _check_counts_something(self) -> LimitSettings:
-        if self.calls is None and self.tokens is None and self.dollars is None:
-            raise ValueError("give at least one of calls, tokens and dollars")
+        windowed = (self.calls, self.tokens, self.dollars)
+        if self.concurrent is None and windowed == (None, None, None):
+            raise ValueError("give at least one of calls, tokens, dollars and concurrent")
+        if windowed != (None, None, None) and self.window_s is None:
+            raise ValueError("calls, tokens and dollars need window_s, such as 60 for a minute")
         return self
 
 
@@ -307,6 +314,9 @@ class KeySettings(Frozen):
         "normal", description="who goes first in line; a request may lower its own by x-thalamus-priority"
     )
     dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
+    limits: tuple[LimitSettings, ...] = Field(
+        (), description="its own limits; one of the same unit, window and tier takes a general one's place"
+    )
 
     @model_validator(mode="after")
     def _check_one_form(self) -> KeySettings:

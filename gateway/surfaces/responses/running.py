@@ -108,8 +108,8 @@ async def run_in_background(call: Call, plan: Plan, ask: Handler) -> None:
         await keep(call, plan, stream.response)
         rooms.metrics.in_flight.dec()
         rooms.accounts.close(record)
-        if rooms.limits:
-            await rooms.limits.count(record)
+        if record.reservation is not None:
+            rooms.limits.settle(record.reservation, record.used())
 
 
 async def _answer(call: Call, stream: ResponseStream, ask: Handler) -> None:
