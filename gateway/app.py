@@ -31,9 +31,21 @@ from gateway.cache.opening import Opened, open_store
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
-from gateway.endpoints import admin, chat, completions, embeddings, health, messages, models, responses, route
+from gateway.endpoints import (
+    admin,
+    admin_keys,
+    chat,
+    completions,
+    embeddings,
+    health,
+    messages,
+    models,
+    responses,
+    route,
+)
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
+from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
 from gateway.limits import Limits
 from gateway.limits.window import LocalWindows
 from gateway.logs import request_logger
@@ -42,8 +54,16 @@ from gateway.prices import find_price
 from gateway.pulse import Pulse, beating
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
+from gateway.security_headers import secured
 from gateway.sessions import Sessions
-from gateway.settings import AnswerCheckSettings, BackendSettings, CascadeSettings, Settings, SettingsError
+from gateway.settings import (
+    AnswerCheckSettings,
+    BackendSettings,
+    CascadeSettings,
+    KeyStoreSettings,
+    Settings,
+    SettingsError,
+)
 from gateway.surfaces.messages import MESSAGES_ERRORS
 from gateway.surfaces.responses.background import Background, running_background
 from gateway.surfaces.responses.keeping import TENANT_BYTES, ResponseStore
@@ -81,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health, admin):
+    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health, admin, admin_keys):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -118,7 +138,7 @@ class HotPath:
         """Serve one connection event."""
         endpoint = self._ENDPOINTS.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, secured(send) if scope["type"] == "http" else send)
             return
         scope["app"] = self._app
         await Exchange(Request(scope, receive), *endpoint)(scope, receive, send)
@@ -147,6 +167,7 @@ class Builder:
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._windows = LocalWindows()
+        self._managed_keys: dict[tuple[KeyStoreSettings, RedisSettings], ManagedKeys] = {}
         self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
         self._batcher: Batcher | None = None
@@ -167,6 +188,7 @@ class Builder:
         # Without Redis, answers must not push conversations and counters out of the process's memory.
         state = opened.store if opened.redis else self._memory
         limits = await self._open_limits(settings.redis, opened)
+        managed_keys = await self._open_keys(settings)
         load_phrases()
         model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
         self._metrics.show_model(model.name)
@@ -185,7 +207,8 @@ class Builder:
                 old.pool.retire()
         return Rooms(
             settings=settings,
-            keyring=Keyring(settings.keys, settings.limits),
+            keyring=Keyring(settings.keys, settings.limits, managed_keys),
+            managed_keys=managed_keys,
             engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
             second_opinion=self._open_second_opinion(model, settings.routing.second_budget_ms),
             backends=backends,
@@ -255,6 +278,20 @@ class Builder:
             opening = open_store(cache, redis, on_event=self._metrics.record_cache)
             self._stores[cache, redis] = await self._closing.enter_async_context(opening)
         return self._stores[cache, redis]
+
+    async def _open_keys(self, settings: Settings) -> ManagedKeys:
+        """Give the keys of the key store, once per configuration of it."""
+        place = settings.key_store, settings.redis
+        if place not in self._managed_keys:
+            store: KeyStore = FileKeyStore(settings.key_store.path)
+            if settings.key_store.place == "redis":
+                from gateway.keys.redis_store import open_redis_key_store  # redis-py costs half a second
+
+                store = await self._closing.enter_async_context(open_redis_key_store(settings.redis))
+            managed = ManagedKeys(store, settings.key_store.refresh_s)
+            await self._closing.enter_async_context(managed.kept())
+            self._managed_keys[place] = managed
+        return self._managed_keys[place]
 
     async def _open_limits(self, settings: RedisSettings, opened: Opened) -> Limits:
         """Give what has been used of all limits; it outlives configurations."""

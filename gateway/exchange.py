@@ -26,8 +26,10 @@ from gateway.limits.headers import openai_headers
 from gateway.limits.reservation import Standing
 from gateway.queueing import Priority
 from gateway.rooms import Rooms
+from gateway.security_headers import FOR_DATA
 from gateway.settings import ServerSettings
 from gateway.streaming import error_frame
+from gateway.wire.nesting import check_nesting
 from router.types import Session
 
 _log = structlog.get_logger("thalamus")
@@ -147,6 +149,7 @@ class Exchange(Response):
             caller = self._identify()
             self._check_pulse(caller)
             body = await read_body(self._request, receive, self._rooms.settings.server)
+            check_nesting(body, self._rooms.settings.server.max_nesting)
         except ThalamusError as error:
             await self._send_error(error, send)
             return None
@@ -172,8 +175,7 @@ class Exchange(Response):
             watcher.cancel()
 
     def _identify(self) -> Caller:
-        headers = self._request.headers
-        caller = self._rooms.keyring.identify(headers.get("authorization"), headers.get("x-api-key"))
+        caller = identify(self._request)
         self._record.tenant, self._record.key = caller.tenant, caller.name
         return caller
 
@@ -274,7 +276,7 @@ class Exchange(Response):
         if self._record.standing:
             headers = {**headers, **self._errors.standing(self._record.standing)}
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": int(status), "headers": encoded})
+        await send({"type": "http.response.start", "status": int(status), "headers": encoded + FOR_DATA})
 
 
 def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
@@ -296,6 +298,14 @@ async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:
     if call.remember is not None and session is not None and record.target is not None:
         tier = record.target.tier or session.tier
         await call.remember(replace(session, tier=tier, backend=record.target.backend))
+
+
+def identify(request: Request) -> Caller:
+    """Find out who calls; see `Keyring.identify`."""
+    rooms: Rooms = request.app.state.rooms
+    headers, client = request.headers, request.client
+    address = client.host if client is not None else None
+    return rooms.keyring.identify(headers.get("authorization"), headers.get("x-api-key"), address)
 
 
 class ClientLeft(Exception):

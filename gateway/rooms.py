@@ -10,6 +10,7 @@ from gateway.admission import Admission
 from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
+from gateway.keys import ManagedKeys
 from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.pulse import Pulse
@@ -28,6 +29,7 @@ class Rooms:
 
     settings: Settings
     keyring: Keyring
+    managed_keys: ManagedKeys
     engine: Engine
     second_opinion: SecondOpinion | None
     backends: Mapping[str, Backend]

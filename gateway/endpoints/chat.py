@@ -14,6 +14,7 @@ from classifiers.types import Conversation, Turn
 from gateway.cascade import forward_chat
 from gateway.endpoints.deciding import decide, read_choices
 from gateway.errand import Errand, Outgoing
+from gateway.errors import InvalidField
 from gateway.exchange import Call, Exchange, Reply, StreamReply
 from gateway.sessions import IDENTITY_FIELDS
 from gateway.upstream.dialects import Thinking
@@ -42,10 +43,17 @@ async def chat_completions(request: Request) -> Response:
 async def serve_chat(call: Call) -> Reply | StreamReply:
     """Parse, decide, forward."""
     chat = parse(call.body, ChatRequest)
+    check_number(chat.typed.messages, call.rooms.settings.server.max_messages)
     call.wants_stream = bool(chat.typed.stream)
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
     history = await recall_history(call, chat, decision)
     return await forward_chat(call, decision, chat, partial(_errand, history=history, vault=call.rooms.vault))
+
+
+def check_number(messages: Sequence[Message], most: int) -> None:
+    """Raise InvalidField if a request has more messages than that."""
+    if len(messages) > most:
+        raise InvalidField(f"A request may have {most} messages here, and has {len(messages)}.", param="messages")
 
 
 def _errand(asked: Parsed[ChatRequest], max_tokens: int | None, *, history: History, vault: Vault | None) -> Errand:

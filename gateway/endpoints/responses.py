@@ -13,7 +13,7 @@ from gateway.auth import Caller
 from gateway.endpoints.chat import NAMING_FIELDS, read_chat, serve_chat
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
-from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply
+from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply, identify
 from gateway.forward import decision_headers
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
@@ -144,9 +144,7 @@ def _name_session(call: Call, plan: Plan) -> None:
 
 def _enter(request: Request) -> tuple[Caller, ResponsesRoom]:
     rooms: Rooms = request.app.state.rooms
-    return rooms.keyring.identify(
-        request.headers.get("authorization"), request.headers.get("x-api-key")
-    ), rooms.responses
+    return identify(request), rooms.responses
 
 
 async def _stop(room: ResponsesRoom, caller: Caller, response_id: str) -> None:

@@ -25,6 +25,7 @@ ENVIRONMENT_SECTIONS = (
     "ATTEMPTS",
     "ADMISSION",
     "LIMITS",
+    "KEY_STORE",
     "CACHE",
     "REDIS",
     "TELEMETRY",
@@ -221,10 +222,12 @@ def _dangling_references(settings: Settings) -> Iterator[str]:
     yield from _dangling_tiers(settings)
     yield from _dangling_aliases(settings)
     yield from _dangling_keys(settings)
-    if not settings.server.loopback and not settings.keys:
+    if settings.key_store.place == "redis" and settings.redis.url is None:
+        yield "key_store.place: keys cannot be in Redis without redis.url; set it, or keep them in a file"
+    if not settings.server.loopback and not settings.keys and not settings.key_store.holds_any:
         yield (
             f"server.host: {settings.server.host} can be reached from other machines and no keys are set; "
-            "add `keys:` or listen on 127.0.0.1"
+            "make one with `thalamus keys create NAME`, add `keys:` or listen on 127.0.0.1"
         )
 
 

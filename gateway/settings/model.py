@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
+    IPvAnyNetwork,
     SecretStr,
     model_validator,
 )
@@ -299,15 +302,11 @@ class RoutingSettings(Frozen):
     session_ttl_s: Seconds = Field(3600.0, description="how long a silent conversation is remembered")
 
 
-class KeySettings(Frozen):
-    """One caller's key. Give `key` itself (better from the environment) or its SHA-256 in hex."""
+class KeyBounds(Frozen):
+    """Whose a key is, and what it may."""
 
     name: Name = Field(description="appears in logs; never the key itself")
     tenant: Name = Field("default", description="callers of one tenant share cache and budgets, others never")
-    key: SecretStr | None = Field(None, description="the bearer token")
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="hex digest of the bearer token"
-    )
     models: tuple[str, ...] | None = Field(None, description="model names this key may ask for; unset means all")
     tiers: tuple[Tier, ...] | None = Field(None, description="tiers that may serve it; unset means all")
     priority: Literal["high", "normal", "low"] = Field(
@@ -316,6 +315,19 @@ class KeySettings(Frozen):
     dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
     limits: tuple[LimitSettings, ...] = Field(
         (), description="its own limits; one of the same unit, window and tier takes a general one's place"
+    )
+    expires: AwareDatetime | None = Field(None, description="when it ends, such as 2027-01-31T00:00:00Z; unset: never")
+    networks: tuple[IPvAnyNetwork, ...] | None = Field(
+        None, description="addresses that may use it, such as 10.0.0.0/8, as the gateway sees them; unset means all"
+    )
+
+
+class KeySettings(KeyBounds):
+    """One caller's key. Give `key` itself (better from the environment) or its SHA-256 in hex."""
+
+    key: SecretStr | None = Field(None, description="the bearer token")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        None, description="hex digest of the bearer token"
     )
 
     @model_validator(mode="after")
@@ -327,12 +339,29 @@ class KeySettings(Frozen):
         return self
 
 
+class KeyStoreSettings(Frozen):
+    """Where the keys are that `thalamus keys` and /admin/keys make, besides those written under `keys`."""
+
+    place: Literal["file", "redis"] = Field("file", description="file: `path` · redis: beside the cache, at redis.url")
+    path: Path = Field(Path("thalamus-keys.json"), description="the file; it holds digests, never keys")
+    refresh_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        1.0, description="how often each process looks for changes: a revoked key is refused after so many seconds"
+    )
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether keys are asked for: they are in Redis, or the file exists."""
+        return self.place == "redis" or self.path.exists()
+
+
 class ServerSettings(Frozen):
     """Where the gateway listens and what it accepts."""
 
     host: str = Field("127.0.0.1", description="address to listen on; beyond loopback only with keys")
     port: int = Field(8080, ge=0, le=65535, description="0 takes a free port")
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
+    max_messages: int = Field(4096, ge=1, description="messages or input items of one request; more get 400")
+    max_nesting: int = Field(128, ge=8, le=512, description="objects and lists inside each other; deeper gets 400")
     body_timeout_s: Seconds = Field(60.0, description="a request's body must be complete after this")
     drain_s: Seconds = Field(600.0, description="how long open answers may finish after SIGTERM")
     keep_alive_s: Seconds | None = Field(
@@ -385,6 +414,7 @@ class Settings(Frozen):
     admission: AdmissionSettings = Field(default_factory=AdmissionSettings)
     limits: tuple[LimitSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
+    key_store: KeyStoreSettings = Field(default_factory=KeyStoreSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
