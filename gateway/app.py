@@ -34,6 +34,7 @@ from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import (
     admin,
     admin_keys,
+    admin_usage,
     chat,
     completions,
     embeddings,
@@ -46,6 +47,8 @@ from gateway.endpoints import (
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
 from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
+from gateway.ledger import Ledger
+from gateway.ledger.opening import open_book
 from gateway.limits import Limits
 from gateway.limits.window import LocalWindows
 from gateway.logs import request_logger
@@ -61,6 +64,7 @@ from gateway.settings import (
     BackendSettings,
     CascadeSettings,
     KeyStoreSettings,
+    LedgerSettings,
     Settings,
     SettingsError,
 )
@@ -101,7 +105,19 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, messages, responses, models, route, health, admin, admin_keys):
+    for endpoint in (
+        chat,
+        completions,
+        embeddings,
+        messages,
+        responses,
+        models,
+        route,
+        health,
+        admin,
+        admin_keys,
+        admin_usage,
+    ):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -167,6 +183,7 @@ class Builder:
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._windows = LocalWindows()
+        self._ledgers: dict[tuple[LedgerSettings, RedisSettings], Ledger | None] = {}
         self._managed_keys: dict[tuple[KeyStoreSettings, RedisSettings], ManagedKeys] = {}
         self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
@@ -193,12 +210,14 @@ class Builder:
         model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
         self._metrics.show_model(model.name)
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
+        ledger = await self._open_ledger(settings)
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
             writers=(
                 self._metrics.record_request,
                 request_logger(settings.telemetry),
+                *(() if ledger is None else (ledger,)),
                 *self._open_decision_log(settings.decision_log),
             ),
         )
@@ -219,6 +238,7 @@ class Builder:
             metrics=self._metrics,
             sessions=Sessions(state, settings.routing.session_ttl_s),
             limits=limits,
+            ledger=ledger,
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
@@ -292,6 +312,17 @@ class Builder:
             await self._closing.enter_async_context(managed.kept())
             self._managed_keys[place] = managed
         return self._managed_keys[place]
+
+    async def _open_ledger(self, settings: Settings) -> Ledger | None:
+        """Give the ledger that is asked for, once per configuration of it."""
+        place = settings.ledger, settings.redis
+        if place not in self._ledgers:
+            book = await self._closing.enter_async_context(open_book(settings))
+            ledger = None if book is None else Ledger(book, self._metrics.record_ledger_failure)
+            if ledger is not None:
+                await self._closing.enter_async_context(ledger.kept())
+            self._ledgers[place] = ledger
+        return self._ledgers[place]
 
     async def _open_limits(self, settings: RedisSettings, opened: Opened) -> Limits:
         """Give what has been used of all limits; it outlives configurations."""

@@ -204,6 +204,9 @@ class Metrics:
             ("unit", "scope"),
             registry=registry,
         )
+        self._ledger_failures = Counter(
+            "thalamus_ledger_failures", "Times that usage could not be written; it is tried again", registry=registry
+        )
         self._reloads = Counter("thalamus_settings_reloads", "Configuration reloads", ("result",), registry=registry)
 
     def record_cache(self, event: CacheEvent) -> None:
@@ -281,6 +284,10 @@ class Metrics:
     def record_limit(self, unit: str, scope: str) -> None:
         """Count a limit that was met: `tier` moves a request to another, `key` refuses it."""
         self._refusals.labels(unit, scope).inc()
+
+    def record_ledger_failure(self) -> None:
+        """Count a time that usage could not be written."""
+        self._ledger_failures.inc()
 
     def record_reload(self, result: str) -> None:
         """Count one reload: `applied` or `refused`."""

@@ -11,6 +11,7 @@ from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.keys import ManagedKeys
+from gateway.ledger import Ledger
 from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.pulse import Pulse
@@ -40,6 +41,7 @@ class Rooms:
     metrics: Metrics
     sessions: Sessions
     limits: Limits
+    ledger: Ledger | None
     cache: ExactCache | None
     vault: Vault | None
     responses: ResponsesRoom

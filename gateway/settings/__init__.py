@@ -1,15 +1,16 @@
 """The configuration: `thalamus.yaml` and the environment in, one frozen checked value out."""
 
+from gateway.settings.base import Frozen
 from gateway.settings.load import SettingsError, SettingsSource, load_settings, written_form
 from gateway.settings.model import (
     AbilitiesSettings,
     AnswerCheckSettings,
     BackendSettings,
     CascadeSettings,
-    Frozen,
     KeyBounds,
     KeySettings,
     KeyStoreSettings,
+    LedgerSettings,
     LimitSettings,
     PriceSettings,
     ServerSettings,
@@ -45,6 +46,7 @@ __all__ = [
     "KeyBounds",
     "KeySettings",
     "KeyStoreSettings",
+    "LedgerSettings",
     "LimitSettings",
     "PriceSettings",
     "ReplicaSettings",

@@ -26,6 +26,7 @@ ENVIRONMENT_SECTIONS = (
     "ADMISSION",
     "LIMITS",
     "KEY_STORE",
+    "LEDGER",
     "CACHE",
     "REDIS",
     "TELEMETRY",
@@ -224,6 +225,8 @@ def _dangling_references(settings: Settings) -> Iterator[str]:
     yield from _dangling_keys(settings)
     if settings.key_store.place == "redis" and settings.redis.url is None:
         yield "key_store.place: keys cannot be in Redis without redis.url; set it, or keep them in a file"
+    if settings.ledger.place == "redis" and settings.redis.url is None:
+        yield "ledger.place: usage cannot be in Redis without redis.url; set it, or use sqlite"
     if not settings.server.loopback and not settings.keys and not settings.key_store.holds_any:
         yield (
             f"server.host: {settings.server.host} can be reached from other machines and no keys are set; "

@@ -393,6 +393,16 @@ class VaultSettings(Frozen):
     )
 
 
+class LedgerSettings(Frozen):
+    """Where it is booked what was used and spent, by day, tenant, key, tier and model."""
+
+    place: Literal["auto", "sqlite", "redis", "off"] = Field(
+        "auto", description="sqlite: `path` · redis: beside the cache, at redis.url · auto: redis where there is one"
+    )
+    path: Path = Field(Path("thalamus-usage.db"), description="the SQLite file; workers of one machine may share it")
+    keep_days: int = Field(400, ge=1, le=4000, description="days after which what was booked is forgotten")
+
+
 class TelemetrySettings(Frozen):
     """Logs and what may be in them."""
 
@@ -418,6 +428,7 @@ class Settings(Frozen):
     cache: CacheSettings = Field(default_factory=CacheSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)
     dialects: dict[str, Any] = Field(
