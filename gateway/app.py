@@ -46,6 +46,7 @@ from gateway.endpoints import (
 )
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import ErrorShape, Exchange, Handler
+from gateway.flights import Flights
 from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
 from gateway.ledger import Ledger
 from gateway.ledger.opening import open_book
@@ -184,6 +185,7 @@ class Builder:
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._windows = LocalWindows()
         self._ledgers: dict[tuple[LedgerSettings, RedisSettings], Ledger | None] = {}
+        self._flights: dict[RedisSettings, Flights] = {}
         self._managed_keys: dict[tuple[KeyStoreSettings, RedisSettings], ManagedKeys] = {}
         self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
@@ -239,6 +241,7 @@ class Builder:
             sessions=Sessions(state, settings.routing.session_ttl_s),
             limits=limits,
             ledger=ledger,
+            flights=self._open_flights(settings.redis, opened),
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
@@ -323,6 +326,19 @@ class Builder:
                 await self._closing.enter_async_context(ledger.kept())
             self._ledgers[place] = ledger
         return self._ledgers[place]
+
+    def _open_flights(self, settings: RedisSettings, opened: Opened) -> Flights:
+        """Give the calls that identical requests share; they outlive configurations."""
+        if settings not in self._flights:
+            log = None
+            if opened.redis is not None:
+                from gateway.flights.redis_log import RedisLog  # redis-py costs half a second
+
+                log = RedisLog(opened.redis, key_prefix=settings.key_prefix)
+            flights = Flights(log)
+            self._closing.push_async_callback(flights.finish)
+            self._flights[settings] = flights
+        return self._flights[settings]
 
     async def _open_limits(self, settings: RedisSettings, opened: Opened) -> Limits:
         """Give what has been used of all limits; it outlives configurations."""

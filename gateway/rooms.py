@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.accounting import Accounts
 from gateway.admission import Admission
@@ -22,6 +23,9 @@ from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.upstream.pool import Backend
 from gateway.vault import Vault
 from router.engine import Engine
+
+if TYPE_CHECKING:
+    from gateway.flights import Flights  # it needs what an exchange answers with, and that needs rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +47,6 @@ class Rooms:
     limits: Limits
     ledger: Ledger | None
     cache: ExactCache | None
+    flights: Flights
     vault: Vault | None
     responses: ResponsesRoom
