@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.limits.limits import Used
+from gateway.limits.reservation import Reservation, Standing
 from gateway.prices import Price, Usage
 from router.types import Decision, RouteRequest, Target
 
@@ -61,7 +63,7 @@ class Record:
     """The conversation's name in the store: opaque, and never content."""
     decision: Decision | None = None
     cache: str = "bypass"
-    """What the cache did: ``hit-exact``, ``miss`` or ``bypass``."""
+    """What the cache did: ``hit-exact``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
     thinking: str = ""
@@ -78,6 +80,10 @@ class Record:
     """Dollars of all calls as far as prices are known; None when none is."""
     saved: float | None = None
     """Dollars saved against always-deep; None when a price is unknown."""
+    reservation: Reservation | None = None
+    """What is set aside of the caller's limits, until the request has ended."""
+    standing: tuple[Standing, ...] = ()
+    """How the caller stands with its limits, for the answer's headers."""
     outcome: Outcome = Outcome.FAILED
     status: int = 0
     error: str | None = None
@@ -100,6 +106,20 @@ class Record:
         if place is None:
             self.queued_s += now - self._waits_since
         self._waits_since, self.queue_place = now, place
+
+    def used(self) -> Used:
+        """Say what the finished request took of its caller's limits. A kept answer takes nothing of a tier's."""
+        usages = [spending.usage for spending in self.besides]
+        if self.usage is not None:
+            usages.append(self.usage)
+        is_served = self.target is not None and bool(usages or self.outcome is Outcome.DONE)
+        tier = self.target.tier if self.target is not None and is_served and not self.is_kept else None
+        return Used(sum(usage.input + usage.output for usage in usages), self.cost or 0.0, tier)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the answer came out of the cache."""
+        return self.cache.startswith("hit")
 
     def since_start(self) -> float:
         """Seconds since the request came in."""

@@ -33,6 +33,8 @@ from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import (
     admin,
+    admin_keys,
+    admin_usage,
     chat,
     completions,
     embeddings,
@@ -45,8 +47,13 @@ from gateway.endpoints import (
 )
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import CLOSE, OPENAI_ERRORS, ErrorShape, Exchange, Handler
+from gateway.flights import Flights
+from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
+from gateway.ledger import Ledger
+from gateway.ledger.opening import open_book
 from gateway.lifecycle import Lifecycle, Worker
 from gateway.limits import Limits
+from gateway.limits.window import LocalWindows
 from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
@@ -54,8 +61,17 @@ from gateway.pulse import Pulse, beating
 from gateway.resuming import resumable
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
+from gateway.security_headers import secured
 from gateway.sessions import Sessions
-from gateway.settings import AnswerCheckSettings, BackendSettings, CascadeSettings, Settings, SettingsError
+from gateway.settings import (
+    AnswerCheckSettings,
+    BackendSettings,
+    CascadeSettings,
+    KeyStoreSettings,
+    LedgerSettings,
+    Settings,
+    SettingsError,
+)
 from gateway.surfaces.messages import MESSAGES_ERRORS
 from gateway.surfaces.responses.background import Background, running_background
 from gateway.surfaces.responses.events import TENANT_BYTES as EVENT_BYTES
@@ -104,7 +120,20 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would send the key again, to an address made from the Host header
     )
-    for endpoint in (chat, completions, embeddings, messages, responses, streams, models, route, health, admin):
+    for endpoint in (
+        chat,
+        completions,
+        embeddings,
+        messages,
+        responses,
+        streams,
+        models,
+        route,
+        health,
+        admin,
+        admin_keys,
+        admin_usage,
+    ):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -146,7 +175,8 @@ class HotPath:
         endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
         if endpoint is None or scope["method"] != "POST":
             leaving: bool = self._app.state.life.is_leaving
-            await self._app(scope, receive, _closing(send) if leaving else send)
+            plain = secured(send) if scope["type"] == "http" else send
+            await self._app(scope, receive, _closing(plain) if leaving else plain)
             return
         scope["app"] = self._app
         await Exchange(Request(scope, receive), *endpoint)(scope, receive, send)
@@ -188,6 +218,11 @@ class Builder:
         self._seal = Seal() if worker is None else Seal(worker.secret)
         self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
+        self._windows = LocalWindows()
+        self._ledgers: dict[tuple[LedgerSettings, RedisSettings], Ledger | None] = {}
+        self._flights: dict[RedisSettings, Flights] = {}
+        self._managed_keys: dict[tuple[KeyStoreSettings, RedisSettings], ManagedKeys] = {}
+        self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
         self._batcher: Batcher | None = None
         self._attempts: Attempts | None = None
@@ -206,17 +241,20 @@ class Builder:
         opened = await self._open_store(settings.cache, settings.redis)
         # Without Redis, answers must not push conversations and counters out of the process's memory.
         state = opened.store if opened.redis else self._memory
-        limits = Limits(settings.limits, state)
+        limits = await self._open_limits(settings.redis, opened)
+        managed_keys = await self._open_keys(settings)
         load_phrases()
         model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
         self._metrics.show_model(model.name)
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
+        ledger = await self._open_ledger(settings)
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
             writers=(
                 self._metrics.record_request,
                 request_logger(settings.telemetry),
+                *(() if ledger is None else (ledger,)),
                 *self._open_decision_log(settings.decision_log),
             ),
         )
@@ -225,7 +263,8 @@ class Builder:
                 old.pool.retire()
         return Rooms(
             settings=settings,
-            keyring=Keyring(settings.keys),
+            keyring=Keyring(settings.keys, settings.limits, managed_keys),
+            managed_keys=managed_keys,
             engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
             second_opinion=self._open_second_opinion(model, settings.routing.second_budget_ms),
             backends=backends,
@@ -236,6 +275,8 @@ class Builder:
             metrics=self._metrics,
             sessions=Sessions(state, settings.routing.session_ttl_s),
             limits=limits,
+            ledger=ledger,
+            flights=self._open_flights(settings.redis, opened),
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
@@ -299,6 +340,57 @@ class Builder:
             opening = open_store(cache, redis, on_event=self._metrics.record_cache)
             self._stores[cache, redis] = await self._closing.enter_async_context(opening)
         return self._stores[cache, redis]
+
+    async def _open_keys(self, settings: Settings) -> ManagedKeys:
+        """Give the keys of the key store, once per configuration of it."""
+        place = settings.key_store, settings.redis
+        if place not in self._managed_keys:
+            store: KeyStore = FileKeyStore(settings.key_store.path)
+            if settings.key_store.place == "redis":
+                from gateway.keys.redis_store import open_redis_key_store  # redis-py costs half a second
+
+                store = await self._closing.enter_async_context(open_redis_key_store(settings.redis))
+            managed = ManagedKeys(store, settings.key_store.refresh_s)
+            await self._closing.enter_async_context(managed.kept())
+            self._managed_keys[place] = managed
+        return self._managed_keys[place]
+
+    async def _open_ledger(self, settings: Settings) -> Ledger | None:
+        """Give the ledger that is asked for, once per configuration of it."""
+        place = settings.ledger, settings.redis
+        if place not in self._ledgers:
+            book = await self._closing.enter_async_context(open_book(settings))
+            ledger = None if book is None else Ledger(book, self._metrics.record_ledger_failure)
+            if ledger is not None:
+                await self._closing.enter_async_context(ledger.kept())
+            self._ledgers[place] = ledger
+        return self._ledgers[place]
+
+    def _open_flights(self, settings: RedisSettings, opened: Opened) -> Flights:
+        """Give the calls that identical requests share; they outlive configurations."""
+        if settings not in self._flights:
+            log = None
+            if opened.redis is not None:
+                from gateway.flights.redis_log import RedisLog  # redis-py costs half a second
+
+                log = RedisLog(opened.redis, key_prefix=settings.key_prefix)
+            flights = Flights(log)
+            self._closing.push_async_callback(flights.finish)
+            self._flights[settings] = flights
+        return self._flights[settings]
+
+    async def _open_limits(self, settings: RedisSettings, opened: Opened) -> Limits:
+        """Give what has been used of all limits; it outlives configurations."""
+        if settings not in self._limits:
+            shared = None
+            if opened.redis is not None:
+                from gateway.limits.redis_windows import RedisWindows  # redis-py costs half a second
+
+                shared = RedisWindows(opened.redis, key_prefix=settings.key_prefix)
+            limits = Limits(self._windows, shared, self._metrics.record_limit)
+            await self._closing.enter_async_context(limits.kept())
+            self._limits[settings] = limits
+        return self._limits[settings]
 
     def _open_cache(self, settings: CacheSettings, opened: Opened) -> ExactCache | None:
         if settings.mode == "off":

@@ -13,6 +13,8 @@ import typer
 
 from classifiers.commands import register as register_classifier_commands
 from gateway.backends_command import commands as backends_commands
+from gateway.keys.commands import commands as keys_commands
+from gateway.ledger.commands import usage
 from gateway.replaying.commands import register as register_replay_commands
 
 app = typer.Typer(
@@ -187,6 +189,8 @@ def _fail(message: str) -> NoReturn:
 
 
 app.add_typer(backends_commands)
+app.add_typer(keys_commands)
+app.command()(usage)
 register_classifier_commands(app)
 register_replay_commands(app)
 

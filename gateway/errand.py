@@ -42,6 +42,8 @@ class Errand:
         choices: how many answers it wants; 0 where answers have no reasoning to normalise.
         show: how much of the reasoning the client sees.
         both_names: whether it gets `reasoning` beside `reasoning_content`.
+        may_be_native: whether some backend may answer in the words of the caller's own API; such an answer cannot be
+            shared with callers of another.
         inspect: reads a whole answer before it is kept or sent, and gives what is.
         resume: writes the request to go on with an answer that broke off after some text (and about so many tokens),
             for one backend; None where that backend, or any at all, cannot.
@@ -55,6 +57,7 @@ class Errand:
     choices: int = 0
     show: Show = Show.PASS
     both_names: bool = False
+    may_be_native: bool = False
     inspect: Callable[[bytes], bytes] | None = None
     resume: Callable[[Backend, Target, str, int], Outgoing | None] | None = None
 

@@ -16,6 +16,8 @@ ThalamusError
 ├── AuthenticationFailed        401
 ├── PermissionRefused           403
 ├── LimitReached                429  the key's limit for the tier is reached and nobody stands in
+├── RateLimited                 429  too many requests or tokens for the time, or at once
+├── BudgetExceeded              429  the budget is spent
 ├── NoTarget                    400  no configured backend can do what the request needs
 │   └── PromptTooLong           400  all that is lacking is room
 ├── UpstreamError               502  a backend did not deliver
@@ -178,6 +180,24 @@ class LimitReached(ThalamusError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     type = "rate_limit_error"
     code = "limit_reached"
+    log_level = "info"
+
+
+class RateLimited(ThalamusError):
+    """Too many requests or tokens for the time, too many at once, or one that alone asks for too much."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    log_level = "info"
+
+
+class BudgetExceeded(ThalamusError):
+    """The dollars that the key or its tenant may spend are spent, or set aside for what is under way."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    type = "insufficient_quota"
+    code = "budget_exceeded"
     log_level = "info"
 
 

@@ -8,7 +8,7 @@ ends, and under a watch for the client: when it leaves, the exchange is cancelle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -23,10 +23,14 @@ from gateway.auth import Caller
 from gateway.errors import BodyTimeout, BodyTooLarge, Draining, InternalError, Overloaded, ThalamusError
 from gateway.keepalive import COMMENT, KeepAlive
 from gateway.lifecycle import Lifecycle
+from gateway.limits.headers import openai_headers
+from gateway.limits.reservation import Standing
 from gateway.queueing import Priority
 from gateway.rooms import Rooms
+from gateway.security_headers import FOR_DATA
 from gateway.settings import ServerSettings
 from gateway.streaming import error_frame
+from gateway.wire.nesting import check_nesting
 from router.types import Session
 
 _log = structlog.get_logger("thalamus")
@@ -102,12 +106,14 @@ class ErrorShape:
         body: a failure as a whole answer; `headers` are that answer's.
         event: a failure as the last event of a stream.
         keep_alive: a sign of life inside a stream that has begun.
+        standing: how the caller stands with its limits, as headers.
     """
 
     body: Callable[[ThalamusError], bytes]
     event: Callable[[ThalamusError], bytes]
     headers: Callable[[ThalamusError], Mapping[str, str]] = attrgetter("headers")
     keep_alive: bytes = COMMENT
+    standing: Callable[[Sequence[Standing]], Mapping[str, str]] = openai_headers
 
 
 OPENAI_ERRORS = ErrorShape(body=lambda error: error.body(), event=error_frame)
@@ -161,6 +167,7 @@ class Exchange(Response):
             caller = self._identify()
             self._check_pulse(caller)
             body = await read_body(self._request, receive, self._rooms.settings.server)
+            check_nesting(body, self._rooms.settings.server.max_nesting)
         except ThalamusError as error:
             await self._send_error(error, send)
             return None
@@ -186,8 +193,7 @@ class Exchange(Response):
             watcher.cancel()
 
     def _identify(self) -> Caller:
-        headers = self._request.headers
-        caller = self._rooms.keyring.identify(headers.get("authorization"), headers.get("x-api-key"))
+        caller = identify(self._request)
         self._record.tenant, self._record.key = caller.tenant, caller.name
         return caller
 
@@ -300,10 +306,12 @@ class Exchange(Response):
     async def _start(self, status: int, headers: Mapping[str, str], send: Send) -> None:
         self._started = True
         self._record.status = int(status)
+        if self._record.standing:
+            headers = {**headers, **self._errors.standing(self._record.standing)}
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         if self._life.is_leaving:
             encoded.append(CLOSE)
-        await send({"type": "http.response.start", "status": int(status), "headers": encoded})
+        await send({"type": "http.response.start", "status": int(status), "headers": encoded + FOR_DATA})
 
 
 def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
@@ -317,8 +325,8 @@ async def close_record(rooms: Rooms, record: Record) -> None:
     """Count a request as served. Called exactly once for each."""
     rooms.metrics.in_flight.dec()
     rooms.accounts.close(record)
-    if rooms.limits:
-        await rooms.limits.count(record)
+    if record.reservation is not None:
+        rooms.limits.settle(record.reservation, record.used())
 
 
 async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:
@@ -333,6 +341,14 @@ async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:
     if call.remember is not None and session is not None and record.target is not None:
         tier = record.target.tier or session.tier
         await call.remember(replace(session, tier=tier, backend=record.target.backend))
+
+
+def identify(request: Request) -> Caller:
+    """Find out who calls; see `Keyring.identify`."""
+    rooms: Rooms = request.app.state.rooms
+    headers, client = request.headers, request.client
+    address = client.host if client is not None else None
+    return rooms.keyring.identify(headers.get("authorization"), headers.get("x-api-key"), address)
 
 
 class ClientLeft(Exception):

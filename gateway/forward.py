@@ -26,6 +26,7 @@ from gateway.errand import Errand, Outgoing
 from gateway.errors import UpstreamBusy, UpstreamError
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.queueing import Visitor
+from gateway.sharing import SHARED, share
 from gateway.upstream.pool import Asking, Backend, Pool
 from gateway.vault import Listener
 from router.types import Decision, Effort, Reason, Target
@@ -53,6 +54,31 @@ async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | Str
     keeping = _plan_keeping(call, decision, errand)
     if keeping is not None and (kept := await keeping.find(call, decision, errand)):
         return kept
+    alone = errand.inspect is not None or errand.may_be_native
+    if keeping is None or alone or not keeping.is_shared(call):
+        return await _fetch(call, decision, errand, keeping)
+    shared = partial(_fetch_unless_kept, decision=decision, errand=errand, keeping=keeping)
+    form = f"{int(errand.stream)}{int(errand.usage_asked)}{int(errand.both_names)}{errand.show}"
+    name = f"{keeping.key}:{form}"  # what one caller may not see must not reach it by another's call
+    own = {"x-thalamus-decision-id": decision.id, CACHE_HEADER: SHARED}
+    try:
+        return await share(call.rooms.flights, name, call, shared, lambda _: own)
+    except UpstreamError as error:
+        error.headers |= decision_headers(decision, call.record)
+        raise
+
+
+async def _fetch_unless_kept(
+    call: Call, *, decision: Decision, errand: Errand, keeping: _Keeping
+) -> Reply | StreamReply:
+    """Lead a flight. The one before it may have landed in another process since the cache was asked."""
+    if call.rooms.flights.are_shared and (kept := await keeping.find(call, decision, errand)):
+        return kept
+    return await _fetch(call, decision, errand, keeping)
+
+
+async def _fetch(call: Call, decision: Decision, errand: Errand, keeping: _Keeping | None) -> Reply | StreamReply:
+    """Ask the targets until one of them answers."""
     course: Course[Given] = Course(
         call.rooms.attempts,
         decision.targets,
@@ -112,6 +138,10 @@ class _Keeping:
 
     key: str
     plan: Plan
+
+    def is_shared(self, call: Call) -> bool:
+        """Whether the request may get the answer of an identical one that is under way, and give its own."""
+        return self.plan.read and self.plan.write and call.rooms.settings.cache.share_in_flight
 
     async def find(self, call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply | None:
         """Give the kept answer as a reply, if there is one."""

@@ -254,6 +254,15 @@ class Metrics:
             "Lines of the decision log that the disk was too slow for",
             registry=registry,
         )
+        self._refusals = Counter(
+            "thalamus_limit_refusals",
+            "Requests that met a limit: calls, tokens, dollars or concurrent, of a tier or of the key itself",
+            ("unit", "scope"),
+            registry=registry,
+        )
+        self._ledger_failures = Counter(
+            "thalamus_ledger_failures", "Times that usage could not be written; it is tried again", registry=registry
+        )
         self._reloads = Counter("thalamus_settings_reloads", "Configuration reloads", ("result",), registry=registry)
 
     def record_cache(self, event: CacheEvent) -> None:
@@ -339,6 +348,14 @@ class Metrics:
         for outcome in ("restored", "missing", "stripped"):
             if count := getattr(mended, outcome):
                 self._child(self._history, backend, outcome).inc(count)
+
+    def record_limit(self, unit: str, scope: str) -> None:
+        """Count a limit that was met: `tier` moves a request to another, `key` refuses it."""
+        self._refusals.labels(unit, scope).inc()
+
+    def record_ledger_failure(self) -> None:
+        """Count a time that usage could not be written."""
+        self._ledger_failures.inc()
 
     def record_reload(self, result: str) -> None:
         """Count one reload: `applied` or `refused`."""

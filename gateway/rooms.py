@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.accounting import Accounts
 from gateway.admission import Admission
@@ -11,6 +12,8 @@ from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.board import Board
 from gateway.cache.exact import ExactCache
+from gateway.keys import ManagedKeys
+from gateway.ledger import Ledger
 from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.pulse import Pulse
@@ -22,6 +25,9 @@ from gateway.upstream.pool import Backend
 from gateway.vault import Vault
 from router.engine import Engine
 
+if TYPE_CHECKING:
+    from gateway.flights import Flights  # it needs what an exchange answers with, and that needs rooms
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -29,6 +35,7 @@ class Rooms:
 
     settings: Settings
     keyring: Keyring
+    managed_keys: ManagedKeys
     engine: Engine
     second_opinion: SecondOpinion | None
     backends: Mapping[str, Backend]
@@ -39,7 +46,9 @@ class Rooms:
     metrics: Metrics
     sessions: Sessions
     limits: Limits
+    ledger: Ledger | None
     cache: ExactCache | None
+    flights: Flights
     vault: Vault | None
     responses: ResponsesRoom
     board: Board | None

@@ -39,6 +39,9 @@ class CacheSettings(_Frozen):
     encryption_key: SecretStr | None = Field(
         None, description="base64 of 16, 24 or 32 random bytes: values are sealed with AES-GCM"
     )
+    share_in_flight: bool = Field(
+        True, description="one call for identical requests that are under way at the same time, if they take part"
+    )
     replay_pace: Literal["full", "recorded"] = Field(
         "full", description="stream a kept answer at full speed, or with the pauses it was recorded with"
     )

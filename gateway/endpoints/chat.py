@@ -14,6 +14,7 @@ from classifiers.types import Conversation, Turn
 from gateway.cascade import forward_chat
 from gateway.endpoints.deciding import decide, read_choices
 from gateway.errand import Errand, Outgoing
+from gateway.errors import InvalidField
 from gateway.exchange import Call, Exchange, Reply, StreamReply
 from gateway.sessions import IDENTITY_FIELDS
 from gateway.show import Show
@@ -69,6 +70,7 @@ async def answer_chat(
         both_names: whether it gets `reasoning` beside `reasoning_content`.
         native: writes the same request for those backends that answer it in the surface's own words.
     """
+    check_number(chat.typed.messages, call.rooms.settings.server.max_messages)
     call.wants_stream = bool(chat.typed.stream)
     decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
     history = await recall_history(call, chat, decision, native=native is not None)
@@ -80,6 +82,12 @@ async def answer_chat(
         return replace(errand, show=show, both_names=both_names)
 
     return await forward_chat(call, decision, chat, errand_of)
+
+
+def check_number(messages: Sequence[Message], most: int) -> None:
+    """Raise InvalidField if a request has more messages than that."""
+    if len(messages) > most:
+        raise InvalidField(f"A request may have {most} messages here, and has {len(messages)}.", param="messages")
 
 
 def _errand(
@@ -106,6 +114,7 @@ def _errand(
         stream=bool(request.stream),
         usage_asked=bool(options and options.include_usage),
         choices=request.n or 1,
+        may_be_native=native is not None,
         resume=partial(resume_chat, asked, max_tokens, known) if _can_be_resumed(asked) else None,
     )
 

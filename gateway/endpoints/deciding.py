@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import errors
-from gateway.errors import InvalidField, NoTarget, PermissionRefused, PromptTooLong, UnknownModel
+from gateway.errors import InvalidField, NoTarget, PermissionRefused, PromptTooLong, ThalamusError, UnknownModel
 from gateway.exchange import Call
+from gateway.limits import BudgetSpent, Demand, TierExhausted, TooLarge
+from gateway.limits.limits import Refused
+from gateway.prices import Usage
 from gateway.queueing import Priority
 from gateway.sessions import SESSION_HEADER, session_key
 from gateway.upstream.dialects import read_client_effort
@@ -22,6 +25,12 @@ from router.types import Decision, Effort, RouteRequest, Tier
 ROUTE_HEADER = "x-thalamus-route"
 DIAL_HEADER = "x-thalamus-dial"
 PRIORITY_HEADER = "x-thalamus-priority"
+
+USUAL_ANSWER_TOKENS = 512
+"""Set aside for an answer before it is there, unless the request allows less."""
+
+WORTH_RETRYING_S = 60.0
+"""SDKs retry a 429 by themselves; for a longer wait than this they are told not to."""
 
 _PICKER = {"light": "low", "standard": "medium", "extended": "high", "heavy": "max"}
 """The thinking-time picker's words, understood as efforts."""
@@ -55,19 +64,23 @@ def read_choices(headers: Mapping[str, str], params: Mapping[str, Any]) -> Choic
     return Choices(_read_effort(params), _read_tier(headers), _read_dial(headers))
 
 
-async def decide(call: Call, request: RouteRequest, named: Mapping[str, Any] | None = None) -> Decision:
-    """Decide, and keep request and decision in the record.
+async def decide(
+    call: Call, request: RouteRequest, named: Mapping[str, Any] | None = None, *, reserve: bool = True
+) -> Decision:
+    """Decide, set aside what the request will take of the caller's limits, and keep both in the record.
 
     Args:
         call: the request being served.
         request: what it asks.
         named: request fields by which clients name a conversation, see `sessions.IDENTITY_FIELDS`.
+        reserve: whether anybody will be called; without, limits are looked at and nothing is set aside.
 
     Raises:
         PermissionRefused: the caller's key may not ask for the model, or no tier may serve it.
         UnknownModel: nobody has that name.
         NoTarget: nobody has the abilities.
-        LimitReached: the key's limit is reached, and nobody stands in.
+        LimitReached: the key's limit of a tier is reached, and nobody stands in.
+        RateLimited, BudgetExceeded: a limit of the key's own is reached.
     """
     caller, rooms = call.caller, call.rooms
     caller.check_may_ask_for(request.model)
@@ -80,12 +93,77 @@ async def decide(call: Call, request: RouteRequest, named: Mapping[str, Any] | N
         attributes={"key": caller.name, "tenant": caller.tenant, **request.attributes},
         session=await rooms.sessions.find(key) if _has_history(request) else None,
         busy=rooms.admission.busy(),
-        exhausted=await rooms.limits.exhausted(caller.tenant, caller.name) if rooms.limits else {},
     )
-    decision = await _decide(call, request)
+    decision = await _decide_within_limits(call, request, reserve=reserve)
     if decision.session is not None:
         call.remember = lambda session: rooms.sessions.remember(key, session)
     return decision
+
+
+async def _decide_within_limits(call: Call, request: RouteRequest, *, reserve: bool) -> Decision:
+    """Decide, and again without the tiers whose limits turn out to be reached."""
+    caller, record, limits = call.caller, call.record, call.rooms.limits
+    if not caller.meters or record.reservation is not None:  # what answers in the background was let in before
+        return await _decide(call, request)
+    if not reserve:
+        exhausted = await limits.exhausted(caller.meters, caller.tenant, caller.name)
+        return await _decide(call, dataclasses.replace(request, exhausted=exhausted))
+    while True:
+        decision = await _decide(call, request)
+        tier = decision.targets[0].tier
+        try:
+            record.reservation = await limits.reserve(
+                caller.meters, caller.tenant, caller.name, tier, _demand(call, request, decision)
+            )
+        except TierExhausted as refused:
+            if tier is None or tier in request.exhausted:
+                raise _refusal(call, refused) from None
+            request = dataclasses.replace(request, exhausted={**request.exhausted, tier: refused.resets_in_s})
+        except Refused as refused:
+            raise _refusal(call, refused) from None
+        else:
+            record.standing = record.reservation.standing
+            return decision
+
+
+def _demand(call: Call, request: RouteRequest, decision: Decision) -> Demand:
+    """Estimate what a request will take: its prompt, its thinking, and an answer of a usual or the wanted length."""
+    needs, target = request.needs, decision.targets[0]
+    output = USUAL_ANSWER_TOKENS
+    if (
+        decision.estimate is not None
+        and target.effort is not Effort.NONE
+        and target.tier in (Tier.DEEP, Tier.DEEP_MINI)
+    ):
+        output += int(decision.estimate.thinking_tokens)
+    if needs.max_tokens is not None:
+        output = min(output, needs.max_tokens)
+    price = call.rooms.accounts.prices.get(target.backend)
+    dollars = 0.0 if price is None else price.cost(Usage(needs.prompt_tokens, output))
+    return Demand(needs.prompt_tokens + output, dollars)
+
+
+def _refusal(call: Call, refused: Refused) -> ThalamusError:
+    """Say which limit is reached, and when to come back; where waiting is pointless, that as well."""
+    call.record.standing = refused.standing
+    whose = "tenant" if refused.meter.is_tenants else "key"
+    what = refused.meter.described
+    error: ThalamusError
+    if isinstance(refused, TierExhausted):
+        error = errors.LimitReached(
+            f"The limit of the tier '{refused.meter.tier}' is reached for this {whose}: {what}."
+        )
+    elif isinstance(refused, BudgetSpent):
+        error = errors.BudgetExceeded(f"The budget of this {whose} is spent: {what}.")
+    elif isinstance(refused, TooLarge):
+        error = errors.RateLimited(f"The request alone asks for more than this {whose} may use: {what}.")
+    else:
+        error = errors.RateLimited(f"The limit of this {whose} is reached: {what}.")
+    if not isinstance(refused, TooLarge):
+        error.headers["retry-after"] = str(max(1, math.ceil(refused.resets_in_s)))
+    if isinstance(refused, TooLarge) or refused.resets_in_s > WORTH_RETRYING_S:
+        error.headers["x-should-retry"] = "false"  # OpenAI's and Anthropic's SDKs heed it
+    return error
 
 
 async def _decide(call: Call, request: RouteRequest) -> Decision:

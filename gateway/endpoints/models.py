@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from gateway.errors import UnknownModel
+from gateway.exchange import identify
 from gateway.rooms import Rooms
 from gateway.wire.openapi import describe
 
@@ -30,7 +31,7 @@ async def show_model(request: Request, model: str) -> dict[str, Any]:
 
 def _models(request: Request) -> list[dict[str, Any]]:
     rooms: Rooms = request.app.state.rooms
-    caller = rooms.keyring.identify(request.headers.get("authorization"), request.headers.get("x-api-key"))
+    caller = identify(request)
     created = request.app.state.started
     return [
         {"id": name, "object": "model", "created": created, "owned_by": "thalamus", "thalamus": _role(name, rooms)}

@@ -14,7 +14,7 @@ from gateway.auth import Caller
 from gateway.endpoints.chat import NAMING_FIELDS, answer_chat, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
-from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply
+from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply, identify
 from gateway.forward import Outgoing, decision_headers
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
@@ -147,6 +147,8 @@ async def _begin_in_background(call: Call, plan: Plan) -> Reply | StreamReply:
     if not await room.store.keep(plan.asked.tenant, plan.kept(Told(queued))):
         raise StateUnavailable("The response cannot be kept now, so that nobody could fetch it.")
     record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
+    # What was set aside for the promise is settled when the response is there.
+    record.reservation, call.record.reservation = call.record.reservation, None
     unwatched = replace(call, record=record)
     log = room.events.begin(plan.asked.tenant, plan.asked.id) if plan.asked.request.stream else None
     room.background.start(plan.asked.id, run_in_background(unwatched, plan, ask, log), log)
@@ -165,9 +167,7 @@ def _name_session(call: Call, plan: Plan) -> None:
 
 def _enter(request: Request) -> tuple[Caller, ResponsesRoom]:
     rooms: Rooms = request.app.state.rooms
-    return rooms.keyring.identify(
-        request.headers.get("authorization"), request.headers.get("x-api-key")
-    ), rooms.responses
+    return identify(request), rooms.responses
 
 
 async def _stop(room: ResponsesRoom, caller: Caller, response_id: str) -> None:

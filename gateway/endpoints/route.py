@@ -25,6 +25,6 @@ async def route(request: Request) -> Response:
 async def serve_route(call: Call) -> Reply:
     """Parse, decide, explain."""
     chat = parse(call.body, ChatRequest)
-    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
+    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS), reserve=False)
     call.remember = None  # a question about a decision is no part of a conversation
     return Reply(msgspec.json.encode(decision.as_dict()), decision_headers(decision, call.record))

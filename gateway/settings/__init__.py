@@ -1,12 +1,16 @@
 """The configuration: `thalamus.yaml` and the environment in, one frozen checked value out."""
 
+from gateway.settings.base import Frozen
 from gateway.settings.load import SettingsError, SettingsSource, load_settings, written_form
 from gateway.settings.model import (
     AbilitiesSettings,
     AnswerCheckSettings,
     BackendSettings,
     CascadeSettings,
+    KeyBounds,
     KeySettings,
+    KeyStoreSettings,
+    LedgerSettings,
     LimitSettings,
     PriceSettings,
     ReasoningSettings,
@@ -37,9 +41,13 @@ __all__ = [
     "BalanceSettings",
     "BreakerSettings",
     "CascadeSettings",
+    "Frozen",
     "HealthSettings",
     "HedgeSettings",
+    "KeyBounds",
     "KeySettings",
+    "KeyStoreSettings",
+    "LedgerSettings",
     "LimitSettings",
     "PriceSettings",
     "ReasoningSettings",

@@ -25,6 +25,8 @@ ENVIRONMENT_SECTIONS = (
     "ATTEMPTS",
     "ADMISSION",
     "LIMITS",
+    "KEY_STORE",
+    "LEDGER",
     "CACHE",
     "REDIS",
     "REASONING",
@@ -222,10 +224,14 @@ def _dangling_references(settings: Settings) -> Iterator[str]:
     yield from _dangling_tiers(settings)
     yield from _dangling_aliases(settings)
     yield from _dangling_keys(settings)
-    if not settings.server.loopback and not settings.keys:
+    if settings.key_store.place == "redis" and settings.redis.url is None:
+        yield "key_store.place: keys cannot be in Redis without redis.url; set it, or keep them in a file"
+    if settings.ledger.place == "redis" and settings.redis.url is None:
+        yield "ledger.place: usage cannot be in Redis without redis.url; set it, or use sqlite"
+    if not settings.server.loopback and not settings.keys and not settings.key_store.holds_any:
         yield (
             f"server.host: {settings.server.host} can be reached from other machines and no keys are set; "
-            "add `keys:` or listen on 127.0.0.1"
+            "make one with `thalamus keys create NAME`, add `keys:` or listen on 127.0.0.1"
         )
 
 
@@ -239,9 +245,12 @@ def _dangling_tiers(settings: Settings) -> Iterator[str]:
     for tier in settings.admission.tiers:
         if tier not in configured:
             yield f"admission.tiers.{tier.value}: the tier is not configured; add tiers.{tier.value}"
-    for number, limit in enumerate(settings.limits):
-        if limit.tier not in configured:
-            yield f"limits.{number}.tier: the tier {limit.tier.value!r} is not configured; add tiers.{limit.tier.value}"
+    limits = {f"limits.{number}": limit for number, limit in enumerate(settings.limits)}
+    for number, key in enumerate(settings.keys):
+        limits |= {f"keys.{number}.limits.{place}": limit for place, limit in enumerate(key.limits)}
+    for where, limit in limits.items():
+        if limit.tier is not None and limit.tier not in configured:
+            yield f"{where}.tier: the tier {limit.tier.value!r} is not configured; add tiers.{limit.tier.value}"
     for name, route in settings.routing.routes.items():
         if route.tier is not None and route.tier not in configured:
             yield f"routing.routes.{name}.tier: the tier {route.tier.value!r} is not configured"

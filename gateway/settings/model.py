@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
+    IPvAnyNetwork,
     SecretStr,
     model_validator,
 )
@@ -247,18 +250,25 @@ class RouteSettings(Frozen):
 
 
 class LimitSettings(Frozen):
-    """One limit: so much of one tier per key and window. At the limit its mini serves, visibly."""
+    """So much in any stretch of time, of one tier or of all. At a tier's limit its mini serves, visibly; else 429."""
 
-    tier: Tier = Field(description="the tier whose use is counted")
-    window_s: Annotated[float, Field(gt=0)] = Field(description="length of the window in seconds: 604800 is a week")
-    calls: Annotated[int, Field(ge=1)] | None = Field(None, description="calls per window")
+    tier: Tier | None = Field(None, description="the tier whose use is counted; unset: every request counts")
+    per: Literal["key", "tenant"] = Field("key", description="who shares the limit: each key has its own, or a tenant")
+    window_s: Annotated[float, Field(gt=0, le=32 * 86_400)] | None = Field(
+        None, description="length of the sliding window in seconds: 60 is a minute, 604800 a week, 2592000 thirty days"
+    )
+    calls: Annotated[int, Field(ge=1)] | None = Field(None, description="requests per window")
     tokens: Annotated[int, Field(ge=1)] | None = Field(None, description="tokens in and out per window")
     dollars: Annotated[float, Field(gt=0)] | None = Field(None, description="dollars per window")
+    concurrent: Annotated[int, Field(ge=1)] | None = Field(None, description="requests at once; has no window")
 
     @model_validator(mode="after")
     def _check_counts_something(self) -> LimitSettings:
-        if self.calls is None and self.tokens is None and self.dollars is None:
-            raise ValueError("give at least one of calls, tokens and dollars")
+        windowed = (self.calls, self.tokens, self.dollars)
+        if self.concurrent is None and windowed == (None, None, None):
+            raise ValueError("give at least one of calls, tokens, dollars and concurrent")
+        if windowed != (None, None, None) and self.window_s is None:
+            raise ValueError("calls, tokens and dollars need window_s, such as 60 for a minute")
         return self
 
 
@@ -300,15 +310,11 @@ class RoutingSettings(Frozen):
     session_ttl_s: Seconds = Field(3600.0, description="how long a silent conversation is remembered")
 
 
-class KeySettings(Frozen):
-    """One caller's key. Give `key` itself (better from the environment) or its SHA-256 in hex."""
+class KeyBounds(Frozen):
+    """Whose a key is, and what it may."""
 
     name: Name = Field(description="appears in logs; never the key itself")
     tenant: Name = Field("default", description="callers of one tenant share cache and budgets, others never")
-    key: SecretStr | None = Field(None, description="the bearer token")
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="hex digest of the bearer token"
-    )
     models: tuple[str, ...] | None = Field(None, description="model names this key may ask for; unset means all")
     tiers: tuple[Tier, ...] | None = Field(None, description="tiers that may serve it; unset means all")
     priority: Literal["high", "normal", "low"] = Field(
@@ -317,6 +323,22 @@ class KeySettings(Frozen):
     dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
     reasoning: Show | None = Field(
         None, description="how much of models' reasoning it may see: pass, count or hide; unset means reasoning.show"
+    )
+    limits: tuple[LimitSettings, ...] = Field(
+        (), description="its own limits; one of the same unit, window and tier takes a general one's place"
+    )
+    expires: AwareDatetime | None = Field(None, description="when it ends, such as 2027-01-31T00:00:00Z; unset: never")
+    networks: tuple[IPvAnyNetwork, ...] | None = Field(
+        None, description="addresses that may use it, such as 10.0.0.0/8, as the gateway sees them; unset means all"
+    )
+
+
+class KeySettings(KeyBounds):
+    """One caller's key. Give `key` itself (better from the environment) or its SHA-256 in hex."""
+
+    key: SecretStr | None = Field(None, description="the bearer token")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        None, description="hex digest of the bearer token"
     )
 
     @model_validator(mode="after")
@@ -328,6 +350,21 @@ class KeySettings(Frozen):
         return self
 
 
+class KeyStoreSettings(Frozen):
+    """Where the keys are that `thalamus keys` and /admin/keys make, besides those written under `keys`."""
+
+    place: Literal["file", "redis"] = Field("file", description="file: `path` · redis: beside the cache, at redis.url")
+    path: Path = Field(Path("thalamus-keys.json"), description="the file; it holds digests, never keys")
+    refresh_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        1.0, description="how often each process looks for changes: a revoked key is refused after so many seconds"
+    )
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether keys are asked for: they are in Redis, or the file exists."""
+        return self.place == "redis" or self.path.exists()
+
+
 class ServerSettings(Frozen):
     """Where the gateway listens and what it accepts."""
 
@@ -337,6 +374,8 @@ class ServerSettings(Frozen):
         1, ge=1, le=256, description="processes on the one port; they share state through Redis, if there is one"
     )
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="larger requests get 413")
+    max_messages: int = Field(4096, ge=1, description="messages or input items of one request; more get 400")
+    max_nesting: int = Field(128, ge=8, le=512, description="objects and lists inside each other; deeper gets 400")
     body_timeout_s: Seconds = Field(60.0, description="a request's body must be complete after this")
     notice_s: float = Field(
         5.0,
@@ -390,6 +429,16 @@ class ReasoningSettings(Frozen):
     both_names: bool = Field(False, description="give chat clients `reasoning` beside `reasoning_content`")
 
 
+class LedgerSettings(Frozen):
+    """Where it is booked what was used and spent, by day, tenant, key, tier and model."""
+
+    place: Literal["auto", "sqlite", "redis", "off"] = Field(
+        "auto", description="sqlite: `path` · redis: beside the cache, at redis.url · auto: redis where there is one"
+    )
+    path: Path = Field(Path("thalamus-usage.db"), description="the SQLite file; workers of one machine may share it")
+    keep_days: int = Field(400, ge=1, le=4000, description="days after which what was booked is forgotten")
+
+
 class TelemetrySettings(Frozen):
     """Logs and what may be in them."""
 
@@ -411,10 +460,12 @@ class Settings(Frozen):
     admission: AdmissionSettings = Field(default_factory=AdmissionSettings)
     limits: tuple[LimitSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
+    key_store: KeyStoreSettings = Field(default_factory=KeyStoreSettings)
     cache: CacheSettings = Field(default_factory=CacheSettings)
     redis: RedisSettings = Field(default_factory=RedisSettings)
     reasoning: ReasoningSettings = Field(default_factory=ReasoningSettings)
     vault: VaultSettings = Field(default_factory=VaultSettings)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)
     dialects: dict[str, Any] = Field(

@@ -93,6 +93,7 @@ def thalamus(port: int, upstream_port: int, folder: Path) -> Subject:
         "tiers": {"fast": "bench-fast", "deep": "bench-deep"},
         "keys": [{"name": "bench", "key": KEY}],
         "telemetry": {"log_format": "json"},
+        "ledger": {"path": str(folder / "usage.db")},
     }
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = (str(Path(sys.executable).parent / "thalamus"), "serve", "--config", str(config), "--port", str(port))

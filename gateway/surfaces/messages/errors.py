@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.errors import ThalamusError
 from gateway.exchange import ErrorShape
+from gateway.limits.headers import anthropic_headers
 
 REQUEST_ID_HEADER = "request-id"
 
@@ -76,4 +77,6 @@ def _read_words(error: ThalamusError) -> _Words:
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
-MESSAGES_ERRORS = ErrorShape(body=error_body, event=error_event, headers=error_headers, keep_alive=PING)
+MESSAGES_ERRORS = ErrorShape(
+    body=error_body, event=error_event, headers=error_headers, keep_alive=PING, standing=anthropic_headers
+)

@@ -148,8 +148,8 @@ async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | No
             await log.end()
         rooms.metrics.in_flight.dec()
         rooms.accounts.close(record)
-        if rooms.limits:
-            await rooms.limits.count(record)
+        if record.reservation is not None:
+            rooms.limits.settle(record.reservation, record.used())
 
 
 async def _answer(call: Call, stream: AnyStream, reply: StreamReply, log: EventLog | None) -> None:
