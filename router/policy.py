@@ -16,7 +16,7 @@ DIALS = ("cheap", "balanced", "quality", "max")
 """The dial's notches, in rising readiness to go deep."""
 
 
-DEFAULT_MIN_GAIN: Mapping[Literal["cheap", "balanced", "quality", "max"], float] = {"cheap": 0.08, "balanced": 0.02}
+DEFAULT_MIN_GAIN: Mapping[Literal["cheap", "balanced", "quality", "max"], float] = {"cheap": 0.08, "balanced": 0.01}
 
 
 @dataclass(frozen=True, slots=True)
