@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
+from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
@@ -34,6 +35,7 @@ from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import (
     admin,
     admin_keys,
+    admin_tenants,
     admin_usage,
     chat,
     completions,
@@ -132,6 +134,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         health,
         admin,
         admin_keys,
+        admin_tenants,
         admin_usage,
     ):
         app.include_router(endpoint.routes)
@@ -220,7 +223,7 @@ class Builder:
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._windows = LocalWindows()
         self._ledgers: dict[tuple[LedgerSettings, RedisSettings], Ledger | None] = {}
-        self._flights: dict[RedisSettings, Flights] = {}
+        self._flights: dict[tuple[RedisSettings, SecretStr | None], Flights] = {}
         self._managed_keys: dict[tuple[KeyStoreSettings, RedisSettings], ManagedKeys] = {}
         self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
@@ -276,7 +279,7 @@ class Builder:
             sessions=Sessions(state, settings.routing.session_ttl_s),
             limits=limits,
             ledger=ledger,
-            flights=self._open_flights(settings.redis, opened),
+            flights=self._open_flights(settings, opened),
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
@@ -366,18 +369,24 @@ class Builder:
             self._ledgers[place] = ledger
         return self._ledgers[place]
 
-    def _open_flights(self, settings: RedisSettings, opened: Opened) -> Flights:
+    def _open_flights(self, settings: Settings, opened: Opened) -> Flights:
         """Give the calls that identical requests share; they outlive configurations."""
-        if settings not in self._flights:
+        key = settings.cache.encryption_key
+        place = settings.redis, key
+        if place not in self._flights:
             log = None
             if opened.redis is not None:
                 from gateway.flights.redis_log import RedisLog  # redis-py costs half a second
 
-                log = RedisLog(opened.redis, key_prefix=settings.key_prefix)
+                log = RedisLog(
+                    opened.redis,
+                    key_prefix=settings.redis.key_prefix,
+                    encryption_key=decode_key(key) if key is not None else None,
+                )
             flights = Flights(log)
             self._closing.push_async_callback(flights.finish)
-            self._flights[settings] = flights
-        return self._flights[settings]
+            self._flights[place] = flights
+        return self._flights[place]
 
     async def _open_limits(self, settings: RedisSettings, opened: Opened) -> Limits:
         """Give what has been used of all limits; it outlives configurations."""

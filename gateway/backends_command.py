@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-from typing import Annotated, Any, NoReturn
-from urllib.error import HTTPError, URLError
+from typing import Annotated, Any
 from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 import typer
 
+from gateway.admin_client import DEFAULT_URL, JsonOption, UrlOption, call_admin
+
 commands = typer.Typer(name="backends", help="See a running gateway's backends, and drain them.", no_args_is_help=True)
 
-KEY_VARIABLE = "THALAMUS_ADMIN_KEY"
-_TIMEOUT_S = 10.0
-
-UrlOption = Annotated[str, typer.Option("--url", help="Where the gateway listens.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 NameArgument = Annotated[str, typer.Argument(help="BACKEND, or BACKEND/REPLICA.")]
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 @commands.command("list")
 def list_backends(url: UrlOption = DEFAULT_URL, as_json: JsonOption = False) -> None:
     """List every replica: its condition, calls in flight, slowness."""
-    listed = _call(url, "/admin/backends")
+    listed = call_admin(url, "/admin/backends")
     if as_json:
         typer.echo(json.dumps(listed, indent=2))
         return
@@ -46,7 +39,7 @@ def undrain(name: NameArgument, url: UrlOption = DEFAULT_URL, as_json: JsonOptio
 
 
 def _change(name: str, verb: str, url: str, *, as_json: bool) -> None:
-    backend = _call(url, f"/admin/backends/{quote(name)}/{verb}", post=True)
+    backend = call_admin(url, f"/admin/backends/{quote(name)}/{verb}", method="POST")
     if as_json:
         typer.echo(json.dumps(backend, indent=2))
     else:
@@ -62,31 +55,3 @@ def _show(backend: dict[str, Any]) -> None:
         typer.echo(f"{name:40} {replica['condition']:10} {replica['in_flight']}{limit} in flight")
     if backend["waiting"]:
         typer.echo(f"{backend['name']:40} {backend['waiting']} waiting")
-
-
-def _call(url: str, path: str, *, post: bool = False) -> Any:
-    headers = {"authorization": f"Bearer {key}"} if (key := os.environ.get(KEY_VARIABLE)) else {}
-    if not url.startswith(("http://", "https://")):
-        _fail(f"--url {url}: write it as http://HOST:PORT")
-    request = Request(url.rstrip("/") + path, headers=headers, method="POST" if post else "GET")  # noqa: S310
-    try:
-        with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  the scheme is checked above
-            return json.loads(answer.read())
-    except HTTPError as error:
-        _fail(_message(error))
-    except (URLError, OSError) as error:
-        _fail(f"{url}: no gateway answers: {getattr(error, 'reason', error)}")
-
-
-def _message(error: HTTPError) -> str:
-    """Give the gateway's own words."""
-    try:
-        message = str(json.loads(error.read())["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the gateway answered {error.code}"
-    return f"{message} (set {KEY_VARIABLE})" if error.code in (401, 403) else message
-
-
-def _fail(message: str) -> NoReturn:
-    typer.secho(message, fg="red", err=True)
-    raise typer.Exit(2)

@@ -16,6 +16,7 @@ from gateway.backends_command import commands as backends_commands
 from gateway.keys.commands import commands as keys_commands
 from gateway.ledger.commands import usage
 from gateway.replaying.commands import register as register_replay_commands
+from gateway.tenants_command import commands as tenants_commands
 
 app = typer.Typer(
     name="thalamus",
@@ -190,6 +191,7 @@ def _fail(message: str) -> NoReturn:
 
 app.add_typer(backends_commands)
 app.add_typer(keys_commands)
+app.add_typer(tenants_commands)
 app.command()(usage)
 register_classifier_commands(app)
 register_replay_commands(app)

@@ -44,6 +44,14 @@ class Sessions:
         except StoreUnavailable:
             _log.debug("session not kept", why="the store is away")
 
+    async def erase(self, tenant: str) -> int:
+        """Forget a tenant's conversations, and whatever else of its is in the same store; say how much that was.
+
+        Raises:
+            StoreUnavailable: not all could be erased; try again.
+        """
+        return await self._store.erase(owner_tag(tenant))
+
 
 def session_key(tenant: str, named: Mapping[str, object], header: str | None, conversation: Conversation) -> str:
     """Name a conversation: by the header, else by what the client calls it, else by how it began and for whom."""

@@ -6,16 +6,22 @@ neither renew a lock that is another's nor write into another's list.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.cache.redis_guard import GuardedRedis
 from gateway.cache.redis_store import Script
+from gateway.cache.store import StoreUnavailable
 
 LEASE_MS = 3000
 """A leader that has not written for so long is dead, and a follower takes over."""
 
 INTEREST_MS = 2000
 LOG_MS = 60_000
+_NONCE_BYTES = 12
 
 _LEAD = Script(
     """#!lua
@@ -52,9 +58,10 @@ return {leads and 1 or 0, redis.call('LRANGE', KEYS[2], ARGV[2], -1)}
 class RedisLog:
     """What workers tell each other of flights. Every call may raise `StoreUnavailable`."""
 
-    def __init__(self, redis: GuardedRedis, *, key_prefix: str) -> None:
+    def __init__(self, redis: GuardedRedis, *, key_prefix: str, encryption_key: bytes | None = None) -> None:
         self._redis = redis
         self._prefix = key_prefix
+        self._cipher = AESGCM(encryption_key) if encryption_key is not None else None
 
     async def lead(self, flight: str, token: str) -> str:
         """Lead a flight that nobody leads; give the token of whoever leads it now."""
@@ -65,7 +72,8 @@ class RedisLog:
         self, flight: str, token: str, items: Sequence[bytes], *, lets_go: bool = False
     ) -> tuple[bool, bool]:
         """Write what has arrived and renew the lock; give whether one still leads, and whether anybody follows."""
-        args: list[str | int | bytes] = [token, LEASE_MS, LOG_MS, int(lets_go), *items]
+        args: list[str | int | bytes] = [token, LEASE_MS, LOG_MS, int(lets_go)]
+        args += [self._seal(flight, token, item) for item in items]
         leads, followed = await self._redis.run(
             "flight-write", lambda client: _WRITE.run(client, self._names(flight, token), args)
         )
@@ -77,10 +85,32 @@ class RedisLog:
         leads, items = await self._redis.run(
             "flight-read", lambda client: _READ.run(client, self._names(flight, token), args)
         )
-        return bool(leads), list(items)
+        return bool(leads), [self._open(flight, token, item) for item in items]
+
+    def _seal(self, flight: str, token: str, item: bytes) -> bytes:
+        """Seal an item, all but its number, for this place of this flight."""
+        if self._cipher is None:
+            return item
+        number, _, told = item.partition(b" ")
+        nonce = os.urandom(_NONCE_BYTES)
+        return b"%s %s" % (number, nonce + self._cipher.encrypt(nonce, told, _bound_to(flight, token, number)))
+
+    def _open(self, flight: str, token: str, item: bytes) -> bytes:
+        if self._cipher is None:
+            return item
+        number, _, sealed = item.partition(b" ")
+        nonce, content = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return b"%s %s" % (number, self._cipher.decrypt(nonce, content, _bound_to(flight, token, number)))
+        except (InvalidTag, ValueError):
+            raise StoreUnavailable("refused") from None
 
     def _names(self, flight: str, token: str) -> tuple[str, str, str]:
         return self._name(flight, "lock"), self._name(flight, f"log:{token}"), self._name(flight, "interest")
 
     def _name(self, flight: str, what: str) -> str:
         return f"{self._prefix}flight:{flight}:{what}"
+
+
+def _bound_to(flight: str, token: str, number: bytes) -> bytes:
+    return f"{flight}\0{token}\0".encode() + number

@@ -77,6 +77,8 @@ class Measured:
     busy: Samples = field(default_factory=Samples)
     busy_cpu: float = 0.0
     streams: dict[Kind, Streamed] = field(default_factory=lambda: {kind: Streamed() for kind in STREAMS})
+    hits: Samples = field(default_factory=Samples)
+    hits_cpu: float = 0.0
     resident_bytes: int = 0
 
 
@@ -126,6 +128,20 @@ async def _measure_plain(result: Measured, scale: Scale, step: Callable[[str], N
         await _closed_loop(result, connections=BUSY_CONNECTIONS, seconds=scale.busy_seconds, most=_MOST_REQUESTS)
     )
     result.busy_cpu += result.running.cpu_seconds() - before
+    if result.running.subject.cache_headers:
+        await _measure_hits(result, scale)
+
+
+async def _measure_hits(result: Measured, scale: Scale) -> None:
+    """Measure answers from the cache, which the first passes over the prompts have filled."""
+    await _closed_loop(result, connections=1, seconds=10, most=2 * len(PROMPTS), cached=True)
+    before = result.running.cpu_seconds()
+    result.hits.add(
+        await _closed_loop(
+            result, connections=BUSY_CONNECTIONS, seconds=scale.busy_seconds / 2, most=_MOST_REQUESTS, cached=True
+        )
+    )
+    result.hits_cpu += result.running.cpu_seconds() - before
 
 
 async def _measure_streams(result: Measured, kind: Kind, scale: Scale) -> None:
@@ -143,13 +159,15 @@ async def _measure_streams(result: Measured, kind: Kind, scale: Scale) -> None:
     streamed.cpu += result.running.cpu_seconds() - before
 
 
-async def _closed_loop(result: Measured, *, connections: int, seconds: float, most: int) -> Samples:
+async def _closed_loop(
+    result: Measured, *, connections: int, seconds: float, most: int, cached: bool = False
+) -> Samples:
     subject = result.running.subject
-    requests = _requests(subject, stream=False)
+    requests = _requests(subject, stream=False, cached=cached)
     return await closed_loop(HOST, subject.port, requests, connections=connections, seconds=seconds, most=most)
 
 
-def _requests(subject: Subject, *, stream: bool) -> list[bytes]:
+def _requests(subject: Subject, *, stream: bool, cached: bool = False) -> list[bytes]:
     """Return one request per prompt."""
     bodies = (
         {
@@ -161,7 +179,8 @@ def _requests(subject: Subject, *, stream: bool) -> list[bytes]:
         for prompt in PROMPTS
     )
     encoded = (json.dumps(body, ensure_ascii=False).encode() for body in bodies)
-    return [post(CHAT, body, dict(subject.headers), f"{HOST}:{subject.port}") for body in encoded]
+    headers = {**subject.headers, **(subject.cache_headers if cached else {})}
+    return [post(CHAT, body, headers, f"{HOST}:{subject.port}") for body in encoded]
 
 
 def _behave_in_streams(upstream: Subject, kind: Kind, scale: Scale) -> None:

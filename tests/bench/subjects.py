@@ -40,6 +40,8 @@ class Subject:
     model: str
     environment: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    cache_headers: Mapping[str, str] = field(default_factory=dict)
+    """What makes it answer from its cache; empty for a server that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,19 @@ def thalamus(port: int, upstream_port: int, folder: Path) -> Subject:
         "tiers": {"fast": "bench-fast", "deep": "bench-deep"},
         "keys": [{"name": "bench", "key": KEY}],
         "telemetry": {"log_format": "json"},
+        "cache": {"mode": "exact", "store": "opt-in"},
         "ledger": {"path": str(folder / "usage.db")},
     }
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = (str(Path(sys.executable).parent / "thalamus"), "serve", "--config", str(config), "--port", str(port))
-    return Subject("thalamus", command, port, "auto", headers={"authorization": f"Bearer {KEY}"})
+    return Subject(
+        "thalamus",
+        command,
+        port,
+        "auto",
+        headers={"authorization": f"Bearer {KEY}"},
+        cache_headers={"x-thalamus-cache": "on"},
+    )
 
 
 def litellm(port: int, upstream_port: int, folder: Path, python: Path) -> Subject:

@@ -1,5 +1,6 @@
 """Identical requests under way at the same time: one call, whoever leaves and whoever dies."""
 
+import base64
 import http.client
 import json
 import re
@@ -76,9 +77,12 @@ def settings_with(standin, redis=None, **changes):
     return settings_over(standin.url, cache={"mode": "exact"}, **shared, **changes)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_two_hundred_identical_requests_over_two_workers_are_one_call(serve, standin, redis, stream):
-    workers = [serve(settings_with(standin, redis)) for _ in range(2)]
+@pytest.mark.parametrize(("stream", "sealed"), [(False, False), (True, True)])
+def test_two_hundred_identical_requests_over_two_workers_are_one_call(serve, standin, redis, stream, sealed):
+    settings = settings_with(standin, redis)
+    if sealed:
+        settings["cache"]["encryption_key"] = base64.b64encode(b"k" * 32).decode()
+    workers = [serve(settings) for _ in range(2)]
     standin.behave(first_byte_ms=3000, token_ms=5)
     crowds = [crowd_of(worker, 100, stream=stream) for worker in workers]
     answers = [answer for crowd in crowds for answer in crowd()]
@@ -91,6 +95,9 @@ def test_two_hundred_identical_requests_over_two_workers_are_one_call(serve, sta
     assert len({answer.headers["x-thalamus-decision-id"] for answer in answers}) == 200
     records = [one for worker in workers for one in worker.records(100)]
     assert sum("tokens_in" in one for one in records) == 1, "one of them paid"
+    with redis.client() as client:
+        (log,) = (name for name in client.keys("thalamus:flight:*:log:*"))
+        assert any(b"chat.completion" in item for item in client.lrange(log, 0, -1)) == (not sealed)
 
 
 def test_followers_see_a_stream_as_it_arrives_and_from_its_beginning(serve, standin):

@@ -149,3 +149,34 @@ def test_no_caller_can_name_an_address(serve, standin):
     assert {one.headers["x-thalamus-backend"] for one in (answer, absolute)} == {"swift"}
     assert unknown.status_code == 404
     assert len([one for one in standin.requests() if one["path"] == "/v1/chat/completions"]) == 2
+
+
+@pytest.mark.parametrize("where", ["memory", "redis"])
+def test_a_tenant_can_be_erased_and_no_other_is(serve, standin, where):
+    with running_redis() as redis:
+        keys = [{"name": name, "tenant": name, "key": f"sk-{name}"} for name in ("acme", "duck")]
+        shared = {"redis": {"url": redis.url, "deadline_ms": 1000, "first_level_ttl_s": 0}} if where == "redis" else {}
+        gateway = serve(settings_over(standin.url, keys=keys, cache={"mode": "exact"}, **shared))
+
+        def cached(name):
+            return ask(gateway, f"sk-{name}", temperature=0).headers["x-thalamus-cache"]
+
+        for name in ("acme", "duck"):
+            cached(name)
+            deadline = time.monotonic() + 5
+            while cached(name) != "hit-exact":
+                assert time.monotonic() < deadline
+            assert ask(gateway, f"sk-{name}", "/v1/responses", input="hi", messages=None).status_code == 200
+        gateway.records(6)
+        done = subprocess.run(
+            [str(COMMAND), "tenants", "erase", "acme", "--usage", "--url", gateway.url, "--json"],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        erased = json.loads(done.stdout)["erased"]
+        assert erased["answers"] >= 1
+        assert erased["usage"] >= 1
+        assert sum(erased.values()) >= 3, "an answer, a response, and a row of usage"
+        assert cached("duck") == "hit-exact"
+        assert cached("acme") == "miss"
+        with gateway.client() as client:
+            assert [row["tenant"] for row in client.get("/admin/usage?by=tenant").json()["rows"]] == ["acme", "duck"]

@@ -119,6 +119,14 @@ class ResponseStore:
             raise ResponseNotFound(f"Response with id '{response_id[:64]}' not found.")
         return kept
 
+    async def erase(self, tenant: str) -> int:
+        """Forget a tenant's responses, and whatever else of its is in the same store; say how much that was.
+
+        Raises:
+            StoreUnavailable: not all could be erased; try again.
+        """
+        return await self._store.erase(owner_tag(tenant))
+
     async def forget(self, tenant: str, response_id: str) -> None:
         """Forget a response.
 

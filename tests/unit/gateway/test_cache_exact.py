@@ -1,11 +1,14 @@
 """The exact cache's rules: who takes part, what may be kept, and what may be given."""
 
+import asyncio
 import base64
 import os
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.cache.answer import Answer
@@ -232,3 +235,29 @@ async def test_with_an_encryption_key_the_store_sees_no_text():
     assert b"chat.completion" not in (await store.get(KEY) or b"")
     assert await cache.lookup(KEY, plan) is not None
     assert await cache_with(store=store).lookup(KEY, plan) is None
+
+
+tenants = st.text(min_size=1, max_size=6)
+asked = st.dictionaries(
+    st.sampled_from(["messages", "seed", "top_p", "thinking", "stop"]), st.integers(0, 2), max_size=3
+)
+
+
+@given(st.lists(st.tuples(tenants, asked, st.booleans()), max_size=25))
+def test_no_tenant_is_ever_given_what_it_did_not_keep_for_the_same_request(steps):
+    """Whatever is kept and looked up in whatever order: an answer is its own tenant's, and its own request's."""
+
+    async def run():
+        cache, mine = cache_with(CacheSettings(mode="exact", store="all")), {}
+        plan = Plan(read=True, write=True, ttl_s=60)
+        for number, (tenant, fields, keeps) in enumerate(steps):
+            key = cache_key(tenant, CHAT, "b/m", None, fields)
+            own = (tenant, tuple(sorted(fields.items())))
+            if keeps:
+                body = completion({"message": {"role": "assistant", "content": f"{number}"}})
+                await cache.offer(key, Answer(200, "application/json", body), plan)
+                mine[own] = body
+            hit = await cache.lookup(key, plan)
+            assert (hit.answer.body if hit else None) == mine.get(own)
+
+    asyncio.run(run())
