@@ -183,7 +183,8 @@ def test_a_start_that_fails_in_the_workers_ends_with_their_status(tmp_path, stan
 def test_without_redis_it_is_said_what_workers_do_not_share_and_a_killed_supervisor_leaves_none_behind(
     tmp_path, standin
 ):
-    with running_gateway(settings_over(standin.url, server={"workers": 2}), tmp_path) as gateway:
+    metrics = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}  # who is killed tidies nothing up
+    with running_gateway(settings_over(standin.url, server={"workers": 2}), tmp_path, environment=metrics) as gateway:
         assert "without redis.url each has limits, cache" in gateway.log()
         told = on_a_fresh_connection(gateway, "POST", "/admin/backends/swift/drain").json()["told"]
         assert told == "this process"
