@@ -180,6 +180,9 @@ async def _begin_stream(
     )
     recorder = Recorder(call.rooms.settings.cache.max_value_bytes) if record_stream and not outgoing.native else None
     timeouts = backend.settings.timeouts
+    if outgoing.native:
+        # The item of its reasoning begins at once, and then a model may think in silence as long as before any answer.
+        timeouts = timeouts.model_copy(update={"idle": max(timeouts.idle, timeouts.first_token)})
     ends_at = _ends_at(timeouts, step)
     watch = Watch(backend.name, relay, answer, timeouts, ends_at)
 

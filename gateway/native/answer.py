@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import UpstreamError, UpstreamFailed, UpstreamRateLimited, UpstreamRefused
+from gateway.errors import UpstreamError, UpstreamFailed, UpstreamRateLimited
 from gateway.prices import Usage
 from gateway.reasoning import Meter
+from gateway.upstream.refusals import kind_of_refusal
 
 Dictionary = dict[str, Any]
 
@@ -149,7 +150,7 @@ def failure_of(error: Any, backend: str) -> UpstreamError:
         body = {"message": str(told.get("message") or code), "type": "invalid_request_error", "param": None}
         answer = msgspec.json.encode({"error": {**body, "code": code}})
         what = f"Backend '{backend}' refused the request."
-        return UpstreamRefused(what, backend=backend, status=HTTPStatus.BAD_REQUEST, answer=answer)
+        return kind_of_refusal(answer)(what, backend=backend, status=HTTPStatus.BAD_REQUEST, answer=answer)
     return UpstreamFailed(f"Backend '{backend}' reported an error in the middle of its answer.", backend=backend)
 
 

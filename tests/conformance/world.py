@@ -82,7 +82,8 @@ def _backend(row: Row, url: str, *, by_litellm: bool) -> dict[str, Any]:
             "url": f"{url}/{row.name}",
             "key": "k",
         }
-    return {**base, "model": row.model, "url": f"{url}/{row.name}/v1"}
+    # The stand-ins here speak chat completions; the one of the Responses API is tests/gateway/native_standin.py.
+    return {**base, "model": row.model, "url": f"{url}/{row.name}/v1", "responses": "translate"}
 
 
 def _settings(rows: Sequence[Row], url: str) -> dict[str, Any]:

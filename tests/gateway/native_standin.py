@@ -57,6 +57,7 @@ class NativeStandin:
         faults: what goes wrong with the next requests: ``status-429``, ``fails-at-once``, ``fails-midway``,
             ``error-event``, ``breaks-off``, ``no-usage-details``, ``failed-whole``.
         left: how many clients left before their stream had ended.
+        pause_s: behind every delta of a stream; `thinks_s`: in silence, once an item of reasoning has begun.
     """
 
     def __init__(self, *, reasons: bool = True, plain_text: bool = False, event_names: bool = True) -> None:
@@ -72,6 +73,7 @@ class NativeStandin:
         self.faults: list[str] = []
         self.left = 0
         self.pause_s = 0.0
+        self.thinks_s = 0.0
         self._reasons = reasons
         self._plain_text = plain_text
         self._event_names = event_names
@@ -338,6 +340,8 @@ class NativeStandin:
                 await self._write(send, {"type": "error", "sequence_number": event["sequence_number"], "error": error})
                 break
             await self._write(send, event)
+            if self.thinks_s and event["type"].endswith("added") and event.get("item", {}).get("type") == "reasoning":
+                await asyncio.sleep(self.thinks_s)
             if self.pause_s and event["type"].endswith(".delta"):
                 done, _ = await asyncio.wait((leaving,), timeout=self.pause_s)
                 if done:

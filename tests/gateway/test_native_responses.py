@@ -35,7 +35,7 @@ def healthy(providers):
     for provider in providers.values():
         provider.bodies.clear()
         provider.faults.clear()
-        provider.pause_s, provider.left = 0.0, 0
+        provider.pause_s, provider.thinks_s, provider.left = 0.0, 0.0, 0
 
 
 def settings_with(providers, standin_url, **changes):
@@ -296,6 +296,15 @@ def test_a_client_that_leaves_ends_the_backends_call(native, providers):
     with native.client() as client, client.stream("POST", "/v1/responses", json=body) as answer:
         next(answer.iter_lines())
     wait_for(lambda: providers["gpt"].left == 1)
+
+
+def test_a_model_may_think_in_silence_longer_than_the_idle_deadline(serve, providers, standin):
+    settings = settings_with(providers, standin.url)
+    settings["backends"]["gpt"]["timeouts"] = {"idle": 0.3, "first_token": 5.0}
+    gateway = serve(settings)
+    providers["gpt"].thinks_s = 1.0
+    response, _ = ask(gateway, stream=True, reasoning={"effort": "high"})
+    assert response["status"] == "completed"
 
 
 @pytest.fixture(scope="module")

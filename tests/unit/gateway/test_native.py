@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import UpstreamError, UpstreamFailed, UpstreamRateLimited, UpstreamRefused
+from gateway.errors import (
+    UpstreamContextExceeded,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRateLimited,
+    UpstreamRefused,
+)
 from gateway.native import NativeAnswer, NativeRelay, event_kind, read_answer
 from gateway.prices import Usage
 from gateway.show import Show
@@ -152,6 +158,13 @@ FAILURES = {
             "response": {"status": "failed", "error": {"code": "invalid_prompt", "message": "No."}},
         },
         UpstreamRefused,
+    ),
+    "a prompt too long for this backend": (
+        {
+            "type": "response.failed",
+            "response": {"status": "failed", "error": {"code": "context_length_exceeded", "message": "Too long."}},
+        },
+        UpstreamContextExceeded,
     ),
     "an error": ({"type": "error", "code": "server_error", "message": "m"}, UpstreamFailed),
     "a nested error": ({"type": "error", "error": {"code": "rate_limit_exceeded"}}, UpstreamRateLimited),
