@@ -76,9 +76,14 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# A real Redis for the tests; other systems than Debian's bring their own.
+# What the tests run for real, as command:package of Debian's; other systems bring their own. No service is started.
+SYSTEM := redis-server:redis-server promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
+  chromium:chromium nginx:nginx-light
 system:
-	@command -v redis-server >/dev/null || { \
-	  echo "installing redis-server for the tests" && \
+	@missing=(); for pair in $(SYSTEM); do command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); done; \
+	if (( $${#missing[@]} )); then \
+	  echo "installing $${missing[*]} for the tests" && \
 	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get update -qq && \
-	  $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; }
+	  $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+	    apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+	fi
