@@ -35,6 +35,8 @@ from gateway.cache.events import (
     Evicted,
     NearLookedUp,
     RedisCalled,
+    SimilarLookedUp,
+    SimilarOffered,
 )
 from gateway.prices import Usage
 from gateway.queueing import QueueEvent
@@ -275,6 +277,10 @@ class Metrics:
                 self._show(self._breaker, {(state,): 1})
             case AnswerLookedUp(outcome):
                 self._cache.labels("lookup", outcome).inc()
+            case SimilarLookedUp(outcome, facet):
+                self._cache.labels("semantic", outcome if facet is None else f"unlike-{facet}").inc()
+            case SimilarOffered(outcome):
+                self._cache.labels("semantic-offer", outcome).inc()
             case AnswerOffered(outcome):
                 self._cache.labels("offer", outcome).inc()
             case NearLookedUp(hit):
