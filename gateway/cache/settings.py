@@ -78,7 +78,9 @@ class CacheSettings(_Frozen):
         "full", description="stream a kept answer at full speed, or with the pauses it was recorded with"
     )
 
-    semantic: SemanticSettings = Field(default_factory=SemanticSettings)
+    semantic: SemanticSettings = Field(
+        default_factory=SemanticSettings, description="of `mode: semantic`: what is near enough, and how many are kept"
+    )
 
     @field_validator("encryption_key")
     @classmethod

@@ -1,5 +1,7 @@
 """The content gate in tables: what asks the same, and what only looks alike."""
 
+import json
+
 import pytest
 
 from gateway.cache.semantic.content import FACETS, MOST_CHARS, differences, differing, read_content
@@ -91,3 +93,18 @@ def test_the_gate_agrees_with_itself_on_every_pair_that_was_built():
     assert len(false) <= 0.001 * near_misses, false
     found = [pair for pair in pairs if pair.same and not differences(contents[pair.one], contents[pair.other])]
     assert len(found) >= 0.6 * sum(pair.same for pair in pairs)
+
+
+def test_the_command_says_why_two_prompts_match_or_do_not():
+    from typer.testing import CliRunner
+
+    from gateway.cache.semantic.commands import commands
+
+    run = CliRunner()
+    found = json.loads(run.invoke(commands, ["explain", UNLIKE[2][0], UNLIKE[2][1], "--json"]).stdout)
+    assert not found["match"]
+    assert found["differ"] == ["units", "order"]
+    assert found["facets"]["units"] == [["km", "mile"], ["mile", "km"]]
+    assert "yes" in run.invoke(commands, ["explain", *SAME[0]]).stdout
+    assert "is below" in run.invoke(commands, ["explain", *SAME[0], "--threshold", "1"]).stdout
+    assert "reads English and Chinese" in run.invoke(commands, ["explain", SAME[0][0], "Какая столица?"]).stdout
