@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,9 @@ def evaluate(
 def score(
     bundle: Annotated[str, typer.Option(help="Name or folder of the bundle that scores.")] = DEFAULT_BUNDLE,
     dial: Annotated[str, typer.Option(help="Notch whose threshold picks the tier.")] = "balanced",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share a long input; unset: one for each core.")
+    ] = None,
 ) -> None:
     """Score JSON lines from standard input, one line out for each; exit code 1 if a line could not be read."""
     from classifiers.scoring import score_lines
@@ -80,11 +83,15 @@ def score(
     sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     with _told_plainly():
-        for line in score_lines(sys.stdin, bundle, dial, workers):
+        for line in score_lines(sys.stdin, bundle, dial, workers or _cores()):
             failed = failed or line.startswith('{"error"')
             sys.stdout.write(f"{line}\n")
     if failed:
         raise typer.Exit(1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

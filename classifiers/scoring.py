@@ -7,7 +7,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,9 @@ BATCH: Final = 256
 _AHEAD: Final = 4
 """Batches a worker may have waiting: enough to keep it busy, few enough to stay small on an endless stream."""
 
+_ALONE: Final = 4
+"""Batches that are scored before other processes are started: starting them takes longer than that."""
+
 _EFFORTS: Final = (("minimal", 250), ("low", 1_000), ("medium", 4_000), ("high", 10_000), ("xhigh", 20_000))
 """The most expected thinking tokens that each effort stands for; beyond the last it is ``max``."""
 
@@ -29,20 +32,18 @@ def score_lines(
     """Score one JSON object a line, ``{"prompt": …}`` or ``{"messages": […]}``, and give one line for each, in order.
 
     A line out has ``difficulty``, ``p_fast``, ``p_deep``, ``kind``, ``effort`` and ``tier``, and the ``id`` if one
-    was given; for a line that cannot be read it has ``error`` instead. With more than one worker the batches are
-    shared out among processes.
+    was given; for a line that cannot be read it has ``error`` instead. With more than one worker the batches of a
+    long input are shared out among processes.
 
     Raises:
         BundleError: if the bundle cannot be opened.
         ValueError: if the dial has no such notch.
     """
-    threshold = threshold_of(open_model(bundle), dial)
+    model = open_model(bundle)
+    threshold = threshold_of(model, dial)
     batches = _batched(lines)
-    if workers <= 1:
-        model = open_model(bundle)
-        for batch in batches:
-            yield from _score_batch(batch, model, threshold)
-        return
+    for batch in islice(batches, None if workers <= 1 else _ALONE):
+        yield from _score_batch(batch, model, threshold)
     yield from _share_out(batches, bundle, threshold, workers)
 
 
@@ -65,6 +66,9 @@ def effort_of(estimate: Estimate, tier: str) -> str:
 
 
 def _share_out(batches: Iterator[list[str]], bundle: str | Path, threshold: float, workers: int) -> Iterator[str]:
+    if (first := next(batches, None)) is None:
+        return
+    batches = chain([first], batches)
     context = multiprocessing.get_context("spawn")  # onnxruntime's threads do not survive a fork
     with ProcessPoolExecutor(workers, context, _open_in_worker, (bundle, threshold)) as pool:
         waiting: deque[Future[list[str]]] = deque()

@@ -57,6 +57,8 @@ class Record:
     started: float = field(default_factory=time.perf_counter)
     tenant: str = ""
     key: str = ""
+    trace_id: str = ""
+    """The trace that the request belongs to, 32 hexadecimal digits; "" where it has none."""
     stream: bool = False
     request: RouteRequest | None = None
     conversation: str = ""

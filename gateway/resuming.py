@@ -18,7 +18,6 @@ import structlog
 from gateway.accounting import Outcome
 from gateway.errors import Cancelled, Draining, InternalError, LimitReached, NotFound, ThalamusError
 from gateway.exchange import Call, ErrorShape, Handler, Reply, StreamReply, close_record, keep_for_later
-from gateway.streaming import split_frames
 from gateway.surfaces.responses.events import EventLog, gone
 from gateway.surfaces.responses.room import ResponsesRoom
 
@@ -71,53 +70,35 @@ def _task(tenant: str, name: str) -> str:
 async def _go_on(call: Call, reply: StreamReply, errors: ErrorShape, name: str, log: EventLog) -> None:
     record, room, write_error = call.record, call.rooms.responses, errors.event
     task = _task(call.caller.tenant, name)
-    numbers = Numbering()
     heeding = asyncio.create_task(_heed_other_processes(room, call.caller.tenant, name))
     try:
         async with aclosing(reply.rest) as rest:
-            log.add(numbers.number(reply.first))
+            log.add(reply.first)
             await log.write(now=True)
             async for piece in rest:
-                log.add(numbers.number(piece))
+                log.add(piece)
                 await log.write()
         record.outcome = Outcome.DONE
         await keep_for_later(call, reply)
     except ThalamusError as error:
         record.error = error.code
-        log.add(numbers.number(write_error(error)))
+        log.add(write_error(error))
     except asyncio.CancelledError:
         told: ThalamusError = Draining("The gateway was stopped before this answer was complete.")
         if room.background.is_cancelled(task):
             told = Cancelled("The stream was deleted.")
         record.outcome, record.error = Outcome.DROPPED, told.code
-        log.add(numbers.number(write_error(told)))
+        log.add(write_error(told))
         raise
     except Exception:  # noqa: BLE001
         # The edge: whoever follows must be told, and the log must have the traceback.
         _log.exception("defect", endpoint=record.endpoint)
         record.error = InternalError.code
-        log.add(numbers.number(write_error(InternalError())))
+        log.add(write_error(InternalError()))
     finally:
         heeding.cancel()
         await log.end()
         await close_record(call.rooms, record)
-
-
-class Numbering:
-    """Gives every event of a stream its number as its id, from 0; comments have none."""
-
-    def __init__(self) -> None:
-        self._next = 0
-
-    def number(self, events: bytes) -> bytes:
-        """Put its number before every whole event."""
-        numbered = []
-        for frame in split_frames(events)[0]:
-            if frame.startswith(b":"):
-                continue
-            numbered.append(b"id: %d\n%s" % (self._next, frame))
-            self._next += 1
-        return b"".join(numbered)
 
 
 async def follow(room: ResponsesRoom, tenant: str, name: str, after: int) -> AsyncGenerator[bytes, None]:

@@ -16,7 +16,8 @@ from typing import Any
 from classifiers.types import DifficultyModel
 from router.conversation import switch_margin
 from router.policy import AUTO, Policy, TierTarget
-from router.signals import Signals, read_signals
+from router.recent import Recent
+from router.signals import Signals, signals_of
 from router.thinking import Cap, choose_effort, fit_max_tokens
 from router.types import (
     AnswerCheck,
@@ -104,11 +105,12 @@ class _Verdict:
 
 
 class Engine:
-    """Decides for one policy and one difficulty model. Holds no state between requests."""
+    """Decides for one policy and one difficulty model. Between requests it keeps nothing that changes a decision."""
 
     def __init__(self, policy: Policy, model: DifficultyModel) -> None:
         self.policy = policy
         self.model = model
+        self._recent = Recent(model)
         self.names = (AUTO, *(tier.value for tier in policy.tiers), *policy.candidates, *policy.aliases)
         """Every model name that a client may ask for."""
 
@@ -118,7 +120,7 @@ class Engine:
         None where the model has no say: the client named a backend, or somebody whom nobody knows.
         """
         asked = self.policy.aliases.get(request.model, request.model)
-        return read_signals(request, self.model) if asked == AUTO or asked in self.policy.tiers else None
+        return self._read(request) if asked == AUTO or asked in self.policy.tiers else None
 
     def threshold(self, request: RouteRequest) -> float:
         """Give the difficulty from which the request's dial goes deep, conversation and wording left aside."""
@@ -146,7 +148,7 @@ class Engine:
         if asked != AUTO:
             request = dataclasses.replace(request, tier=Tier(asked))
         steps: list[Step] = []
-        signals = signals or read_signals(request, self.model)
+        signals = signals or self._read(request)
         dial = self._dial(request, steps)
         verdict = self._judge(request, signals, dial, steps)
         verdict = _within_bounds(verdict, request, steps)
@@ -180,6 +182,9 @@ class Engine:
             resets_in_s=verdict.resets_in_s,
             escalation=escalation,
         )
+
+    def _read(self, request: RouteRequest) -> Signals:
+        return signals_of(request, self._recent.read(request.attributes.get("tenant", ""), request.conversation))
 
     def _serve_by_name(self, backend: str, request: RouteRequest) -> Decision:
         """Send the request to the backend that the client named, if it can."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from classifiers.types import DifficultyModel, Estimate, Kind
+from classifiers.types import Conversation, DifficultyModel, Estimate, Kind
 from router.conversation import carried_difficulty, in_tool_loop, leaning
 from router.intent import Intent, read_intent
 from router.types import RouteRequest, Signal
@@ -69,23 +69,43 @@ class Signals:
         yield Signal("conversation", session.tier.value if session else None, f"leans {self.lean:.0%} on it")
 
 
-def read_signals(request: RouteRequest, model: DifficultyModel) -> Signals:
-    """Read all signals of a request. Never raises."""
-    conversation = request.conversation
-    estimate = model.estimate(conversation)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a conversation's own words say: the same for the same words, whoever sends them and whenever."""
+
+    estimate: Estimate
+    intent: Intent
+    tool_needs: ToolNeeds
+
+
+def read_conversation(conversation: Conversation, model: DifficultyModel) -> Reading:
+    """Read what a conversation itself says. Never raises, if the model does not."""
     text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
-    lean = leaning(conversation) if request.session else 0.0
-    tool_needs = ToolNeeds(
-        declared=conversation.tools,
-        in_loop=in_tool_loop(conversation),
-        fresh_facts=_asks_for_fresh_facts(text[:_FRESH_CHARS].lower()),
-    )
-    return Signals(
-        estimate=estimate,
-        difficulty=carried_difficulty(estimate.difficulty, request.session, lean),
-        kind=Kind.AGENTIC if tool_needs.in_loop else estimate.kind,
+    return Reading(
+        estimate=model.estimate(conversation),
         intent=read_intent(text),
-        tool_needs=tool_needs,
+        tool_needs=ToolNeeds(
+            declared=conversation.tools,
+            in_loop=in_tool_loop(conversation),
+            fresh_facts=_asks_for_fresh_facts(text[:_FRESH_CHARS].lower()),
+        ),
+    )
+
+
+def read_signals(request: RouteRequest, model: DifficultyModel) -> Signals:
+    """Read all signals of a request. Never raises, if the model does not."""
+    return signals_of(request, read_conversation(request.conversation, model))
+
+
+def signals_of(request: RouteRequest, reading: Reading) -> Signals:
+    """Put what the words say beside what is remembered of the conversation."""
+    lean = leaning(request.conversation) if request.session else 0.0
+    return Signals(
+        estimate=reading.estimate,
+        difficulty=carried_difficulty(reading.estimate.difficulty, request.session, lean),
+        kind=Kind.AGENTIC if reading.tool_needs.in_loop else reading.estimate.kind,
+        intent=reading.intent,
+        tool_needs=reading.tool_needs,
         lean=lean,
     )
 

@@ -16,6 +16,7 @@ from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
 from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply, identify
 from gateway.forward import Outgoing, decision_headers
+from gateway.resuming import last_known
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER
 from gateway.surfaces.responses.answering import Told, describe_response
@@ -76,14 +77,18 @@ async def show_response(
     request: Request,
     response_id: str,
     stream: Annotated[bool, Query(description="follow a background response that was created with `stream`")] = False,
-    starting_after: Annotated[int, Query(ge=-1, description="the number of the last event that is known")] = -1,
+    starting_after: Annotated[
+        int | None,
+        Query(ge=-1, description="the number of the last event that is known; or the header Last-Event-ID"),
+    ] = None,
 ) -> Response:
     """Give a kept response as it is now, or its events from the first or any other on."""
     caller, room = _enter(request)
     kept = await room.store.find(caller.tenant, response_id)
     if not stream:
         return _json(kept.response)
-    events = await follow_response(room, caller.tenant, response_id, starting_after)
+    after = last_known(starting_after, request.headers)
+    events = await follow_response(room, caller.tenant, response_id, after)
     return StreamingResponse(told_to_its_end(events, error_event), headers=EVENT_STREAM)
 
 

@@ -16,6 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tests.bench.estimates import estimates_as_json, print_estimates, time_estimates
 from tests.bench.load import LoadError
 from tests.bench.machine import QUIET_CORES, cores_used_by_others, read_clock
 from tests.bench.phases import QUICK, Measured, Scale, count_steps, measure
@@ -51,7 +52,9 @@ def main() -> int:
             console.print(f"[red]{error}[/red]", highlight=False)
             return 1
     figures = figures_of(results)
+    timed = time_estimates()
     print_report(figures, console)
+    print_estimates(timed, console)
     if others > QUIET_CORES:
         console.print(
             f"[yellow]Other processes kept {others:.1f} cores busy meanwhile: expect better figures.[/yellow]"
@@ -64,7 +67,8 @@ def main() -> int:
             "quick": options.quick,
             "cores_used_by_others": round(others, 2),
         }
-        options.json.write_text(json.dumps(as_json(figures, context), indent=2) + "\n", encoding="utf-8")
+        report = {**as_json(figures, context), "estimates": estimates_as_json(timed)}
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -148,14 +148,14 @@ async def _connections(host: str, port: int, count: int):
 
 
 async def closed_loop(
-    host: str, port: int, requests: Sequence[bytes], *, connections: int, seconds: float, most: int
+    host: str, port: int, requests: Iterable[bytes], *, connections: int, seconds: float, most: int
 ) -> Samples:
-    """Keep every connection busy, each with the next request once the last is answered.
+    """Keep every connection busy, each with the next of endless requests once the last is answered.
 
     Ends after `seconds` or `most` requests, whichever comes first.
     """
     samples = Samples()
-    queue = itertools.islice(itertools.cycle(requests), most)
+    queue = itertools.islice(requests, most)
     async with _connections(host, port, connections) as opened:
         started = time.perf_counter()
         ends = started + seconds
@@ -173,7 +173,7 @@ async def _keep_busy(connection: _Connection, queue: Iterator[bytes], samples: S
 
 
 async def streams(
-    host: str, port: int, requests: Sequence[bytes], *, count: int, over_seconds: float, patience: float
+    host: str, port: int, requests: Iterable[bytes], *, count: int, over_seconds: float, patience: float
 ) -> Samples:
     """Open `count` streams, spread evenly over `over_seconds`, and read each to its end.
 
@@ -182,7 +182,7 @@ async def streams(
 
     """
     samples = Samples()
-    queue = itertools.cycle(requests)
+    queue = iter(requests)
     async with _connections(host, port, count) as opened:
         started = time.perf_counter()
         begun = [

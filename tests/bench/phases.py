@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -150,7 +151,7 @@ async def _measure_streams(result: Measured, kind: Kind, scale: Scale) -> None:
     seen = await streams(
         HOST,
         subject.port,
-        _requests(subject, stream=True),
+        map(_fresh, itertools.cycle(_requests(subject, stream=True))),
         count=scale.streams,
         over_seconds=scale.stream_seconds / 2,
         patience=_STREAM_PATIENCE,
@@ -163,8 +164,19 @@ async def _closed_loop(
     result: Measured, *, connections: int, seconds: float, most: int, cached: bool = False
 ) -> Samples:
     subject = result.running.subject
-    requests = _requests(subject, stream=False, cached=cached)
+    requests = itertools.cycle(_requests(subject, stream=False, cached=cached))
+    if not cached:
+        requests = map(_fresh, requests)
     return await closed_loop(HOST, subject.port, requests, connections=connections, seconds=seconds, most=most)
+
+
+_FRESH = b"#00000000"
+_numbers = itertools.count()
+
+
+def _fresh(request: bytes) -> bytes:
+    """Ask something that was never asked before: a gateway may know again what it has read once."""
+    return request.replace(_FRESH, b"#%08d" % next(_numbers))
 
 
 def _requests(subject: Subject, *, stream: bool, cached: bool = False) -> list[bytes]:
@@ -172,7 +184,7 @@ def _requests(subject: Subject, *, stream: bool, cached: bool = False) -> list[b
     bodies = (
         {
             "model": subject.model,
-            "messages": [{"role": "user", "content": prompt}],
+            "messages": [{"role": "user", "content": f"{prompt} {_FRESH.decode()}"}],
             "temperature": 0.2,
             "stream": stream,
         }

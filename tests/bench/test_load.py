@@ -1,5 +1,6 @@
 """The load generator counts and times what really happened: its figures are only worth what these tests are."""
 
+import itertools
 import json
 
 import pytest
@@ -24,7 +25,7 @@ def address(standin):
 
 def asking(standin, *, stream=False, **switches):
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": stream, "standin": switches}
-    return [post(CHAT, json.dumps(body).encode(), {"x-a": "b"}, standin.url.removeprefix("http://"))]
+    return itertools.repeat(post(CHAT, json.dumps(body).encode(), {"x-a": "b"}, standin.url.removeprefix("http://")))
 
 
 async def test_every_request_reaches_the_server_once(standin):

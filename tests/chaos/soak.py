@@ -74,7 +74,6 @@ async def ask(session: aiohttp.ClientSession, number: int, sent: Sent, chance: r
         "messages": [{"role": "user", "content": f"Conversation {conversation} says something of some length."}],
     }
     patience_s = chance.uniform(0.005, 0.15) if chance.random() < LEAVE_SHARE else 60.0
-    sent.sent += 1
     try:
         async with asyncio.timeout(patience_s), session.post(CHAT, json=body) as answer:
             raw = await answer.read()
@@ -87,6 +86,17 @@ async def ask(session: aiohttp.ClientSession, number: int, sent: Sent, chance: r
             sent.failures.append(f"{number}: no answer")
     except aiohttp.ClientError as error:
         sent.failures.append(f"{number}: {type(error).__name__}")
+
+
+def counting(sent: Sent) -> aiohttp.TraceConfig:
+    """Count a request once it is on its way: who leaves while still connecting has asked nothing."""
+
+    async def count(*_: object) -> None:
+        sent.sent += 1
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(count)
+    return trace
 
 
 async def sample(gateway: RunningGateway, session: aiohttp.ClientSession, started: float) -> Sample:
@@ -123,7 +133,10 @@ async def soak(gateway: RunningGateway, rate: float, seconds: float, console: Co
     sent, samples, chance, started = Sent(), [], random.Random(1), time.monotonic()
     async with aiohttp.ClientSession(gateway.url, connector=aiohttp.TCPConnector(force_close=True)) as looking:
         samples.append(await sample(gateway, looking, started))
-        async with aiohttp.ClientSession(gateway.url, connector=aiohttp.TCPConnector(limit=0)) as session:
+        asking = aiohttp.ClientSession(
+            gateway.url, connector=aiohttp.TCPConnector(limit=0), trace_configs=[counting(sent)]
+        )
+        async with asking as session:
             tasks: set[asyncio.Task[None]] = set()
             next_look, next_word = EVERY_S, 60.0
             for number in itertools.count():

@@ -71,7 +71,7 @@ def client(gateway: RunningGateway) -> Iterator[httpx.Client]:
 def test_every_path_that_takes_a_body_is_tried_here(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     taking = {path for path, methods in paths.items() if "requestBody" in methods.get("post", {})}
-    # The operator's own paths are not for callers; what they refuse is tried in test_keys.
+    # The operator's own paths are tried in test_raw_admin_bodies.
     assert set(PATHS) == {path for path in taking if not path.startswith("/admin/")}
 
 

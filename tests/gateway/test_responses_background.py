@@ -75,6 +75,7 @@ def test_whoever_leaves_finds_every_event_again_in_its_place(processes, standin)
     rest = follow(elsewhere, response_id, starting_after=seen[-1]["sequence_number"])
     assert not standin.requests()[-1]["client_left"]
     whole = seen + rest
+    assert follow(elsewhere, response_id, headers={"last-event-id": str(len(whole) - 3)}) == whole[-2:]
     assert [event["sequence_number"] for event in whole] == list(range(len(whole)))
     assert whole[-1]["type"] == "response.completed"
     deltas = [event["delta"] for event in whole if event["type"] == "response.output_text.delta"]
@@ -119,6 +120,14 @@ def test_a_cancel_stops_it_and_tells_those_who_follow(processes, standin):
     wait_for(lambda: standin.requests()[-1]["client_left"])
     with here.client() as client:
         assert client.get(f"/v1/responses/{response_id}").json()["status"] == "cancelled"
+
+
+def test_events_carry_their_numbers_as_ids_for_an_event_source(gateway, standin):
+    events = begin(gateway, leave_after=None)
+    with gateway.client() as client:
+        told = client.get(f"/v1/responses/{events[0]['response']['id']}?stream=true").text
+    ids = [line.removeprefix("id: ") for line in told.splitlines() if line.startswith("id: ")]
+    assert ids == [str(event["sequence_number"]) for event in events]
 
 
 def test_a_response_that_fails_tells_so_in_its_last_event(gateway, standin):

@@ -88,15 +88,16 @@ class EventLog:
         return self._index.starts[0]
 
     def add(self, events: bytes) -> None:
-        """Add whole events; comments among them are no events."""
+        """Add whole events, and give each its number as its id; comments among them are no events."""
         frames = [frame for frame in split_frames(events)[0] if not frame.startswith(b":")]
         if not frames:
             return
         for frame in frames:
             if self._sizes[-1] >= CHUNK_BYTES:
                 self._begin_chunk()
-            self._chunks[-1].append(frame)
-            self._sizes[-1] += len(frame)
+            numbered = b"id: %d\n%s" % (self._index.count, frame)
+            self._chunks[-1].append(numbered)
+            self._sizes[-1] += len(numbered)
             self._index.count += 1
         self._unwritten.add(self._index.first + len(self._chunks) - 1)
         self._tell()

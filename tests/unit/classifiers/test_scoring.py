@@ -35,7 +35,7 @@ def test_messages_are_read_as_chats_are_sent():
 
 
 def test_workers_give_the_same_lines_as_one_process():
-    lines = [json.dumps({"prompt": f"What is {at} times {at + 1}?"}) for at in range(600)]
+    lines = [json.dumps({"prompt": f"What is {at} times {at + 1}?"}) for at in range(1600)]
     assert list(score_lines(lines, workers=2)) == list(score_lines(lines))
 
 

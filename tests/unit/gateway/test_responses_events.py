@@ -24,7 +24,10 @@ def event(number, size=40):
 
 
 def numbers_of(pieces):
-    return [int(frame.split(b"data: ")[1].split()[0]) for frame in b"".join(pieces).split(b"\n\n") if b"data" in frame]
+    frames = [frame for frame in b"".join(pieces).split(b"\n\n") if b"data" in frame]
+    numbers = [int(frame.split(b"data: ")[1].split()[0]) for frame in frames]
+    assert numbers == [int(frame.split(b"\n")[0].removeprefix(b"id: ")) for frame in frames]
+    return numbers
 
 
 async def read(following):
@@ -153,7 +156,7 @@ async def test_nobody_is_followed_for_ever_when_whoever_wrote_is_gone():
         return next(answers)
 
     pieces = await read(store.follow("a", "r", -1, is_under_way))
-    assert pieces == [event(0), COMMENT]
+    assert pieces == [b"id: 0\n" + event(0), COMMENT]
 
 
 async def test_no_tenant_finds_anothers_events():
