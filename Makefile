@@ -10,10 +10,10 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview lock clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.demo  ## serve `auto` on port 8080 (PORT=N); the model in the box unless thalamus.yaml says otherwise
 	@exec $(BIN)/thalamus serve --port $(PORT) $(if $(CONFIG),--config $(CONFIG))
@@ -53,6 +53,12 @@ soak: dev  ## an hour at 200 requests/s: nothing may grow or be left behind (SOA
 bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm
 	$(UV) pip install --quiet --python .cache/bench-litellm/bin/python 'litellm[proxy]>=1.106'
+
+dashboards: dev  ## write the Grafana dashboards' JSON again (dashboards/generated)
+	$(BIN)/python -m dashboards
+
+dashboards-preview: dev system  ## draw every panel's data of a short real run as pictures (.cache/dashboards)
+	$(BIN)/python -m tests.dashboards
 
 lock: dev  ## resolve the dependencies again
 	$(LOCK) --all-extras --upgrade pyproject.toml --output-file requirements/dev.lock

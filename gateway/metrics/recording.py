@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import product
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -64,6 +65,11 @@ class Metrics:
         self._model = ""
         self._drift = Drift({})
         self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
+        # From 0 on, or an alert on their increase would miss the first of each.
+        for result in ("applied", "refused"):
+            self._child(catalogue.RELOADS, result)
+        for unit, scope in product(("calls", "tokens", "dollars", "concurrent"), ("key", "tier")):
+            self._child(catalogue.REFUSALS, unit, scope)
 
     def record_cache(self, event: CacheEvent) -> None:
         """Count what the cache or Redis did."""
