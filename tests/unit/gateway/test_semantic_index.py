@@ -1,12 +1,7 @@
-"""One contract for every index of prompts: in the process, in a Redis hash, sealed, and in a vector set.
-
-A Redis with vector sets (8.0 or newer) is looked for in `THALAMUS_REDIS_WITH_VECTORS`, a path, and then on the PATH;
-without one those tests are skipped.
-"""
+"""One contract for every index of prompts: in the process, in a Redis hash, sealed, and in a vector set."""
 
 import asyncio
 import contextlib
-import os
 
 import numpy as np
 import pytest
@@ -19,7 +14,7 @@ from gateway.cache.redis_store import RedisStore
 from gateway.cache.semantic.index import ProcessIndex
 from gateway.cache.semantic.redis_index import RedisIndex
 from gateway.cache.settings import RedisSettings
-from tests.unit.gateway.redis_server import running_redis
+from tests.unit.gateway.redis_server import redis_8, running_redis
 
 PREFIX = "test:"
 KEY = b"k" * 32
@@ -44,11 +39,7 @@ def plain_server():
 
 @pytest.fixture(scope="module")
 def vector_server():
-    binary = os.environ.get("THALAMUS_REDIS_WITH_VECTORS", "redis-server")
-    with running_redis(binary=binary) as server:
-        with server.client() as client:
-            if int(client.info("server")["redis_version"].split(".")[0]) < 8:
-                pytest.skip(f"{binary} has no vector sets; name one that has in THALAMUS_REDIS_WITH_VECTORS")
+    with running_redis(binary=redis_8()) as server:
         yield server
 
 
