@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import tempfile
 import textwrap
@@ -56,8 +57,7 @@ def _lines(panel: Any, run: Run, until: float) -> Lines:
         for series in run.prometheus.over(filled_in(target["expr"], "15s"), run.began, until):
             points = [(float(at) - run.began, float(value)) for at, value in series["values"]]
             legend = target.get("legendFormat") or panel["title"]
-            for name in ("cluster", *series["metric"]):
-                legend = legend.replace("{{" + name + "}}", series["metric"].get(name, "") or "(none)")
+            legend = re.sub(r"{{(\w+)}}", lambda found, of=series: of["metric"].get(found[1]) or "(none)", legend)
             found.append((legend, [x for x, _ in points], [y for _, y in points]))
     return found
 
@@ -74,6 +74,7 @@ def _draw_lines(axes: Any, panel: Any, lines: Lines) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{mark}"))
     axes.tick_params(labelsize=6)
     axes.grid(visible=True, alpha=0.3)
+    axes.margins(y=0.25)
     axes.set_ylim(bottom=0)
     if lines:
         axes.legend(fontsize=5.5, loc="upper left", framealpha=0.6)
