@@ -124,6 +124,11 @@ class BundleModel:
         """Whether an encoder is part of it: then an estimate takes milliseconds, too long for an event loop."""
         return self._encoder is not None
 
+    @property
+    def encoder(self) -> SentenceEncoder | None:
+        """The sentence encoder, where there is one: others may want what it embeds."""
+        return self._encoder
+
     def estimate(self, conversation: Conversation) -> Estimate:
         """Judge one conversation. Never raises, for any text."""
         return self._read_outputs(self._graph.run(graph_inputs([conversation], self._terms, self._encoder)), 0)

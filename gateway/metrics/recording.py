@@ -28,6 +28,8 @@ from gateway.cache.events import (
     Evicted,
     NearLookedUp,
     RedisCalled,
+    SimilarLookedUp,
+    SimilarOffered,
 )
 from gateway.metrics import catalogue
 from gateway.metrics.catalogue import Metric
@@ -81,6 +83,10 @@ class Metrics:
                 self._child(catalogue.CACHE_EVENTS, "lookup", outcome).inc()
             case AnswerOffered(outcome):
                 self._child(catalogue.CACHE_EVENTS, "offer", outcome).inc()
+            case SimilarLookedUp(outcome, facet):
+                self._child(catalogue.CACHE_EVENTS, "semantic", outcome if facet is None else f"unlike-{facet}").inc()
+            case SimilarOffered(outcome):
+                self._child(catalogue.CACHE_EVENTS, "semantic-offer", outcome).inc()
             case NearLookedUp(hit):
                 self._child(catalogue.CACHE_EVENTS, "first-level", "hit" if hit else "miss").inc()
             case Evicted(reason):
