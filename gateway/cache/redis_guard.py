@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from redis import exceptions
 
 from gateway.cache.breaker import Breaker
-from gateway.cache.events import BreakerState, CallOutcome, OnEvent, RedisCalled, ignore
+from gateway.cache.events import BreakerChanged, BreakerState, CallOutcome, OnEvent, RedisCalled, ignore
 from gateway.cache.redis_url import CONNECT_TIMEOUT_S, RedisClient, connected, read_redis_url
 from gateway.cache.settings import RedisSettings
 from gateway.cache.store import StoreUnavailable
@@ -190,6 +190,7 @@ async def open_redis(settings: RedisSettings, *, on_event: OnEvent = ignore) -> 
         address, read_timeout_s=read_timeout_s, max_connections=settings.max_connections + 1
     ) as client:
         redis = GuardedRedis(client, settings, on_event=on_event)
+        on_event(BreakerChanged("closed"))  # told at the start too, or nothing would show that there is one
         await redis.warm_up()
         try:
             yield redis

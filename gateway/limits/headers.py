@@ -58,4 +58,9 @@ def duration(seconds: float) -> str:
 def _tightest(standing: Sequence[Standing], unit: str) -> Standing | None:
     """Give the standing with the least left, of the key's own limits before those of a tier."""
     of_unit = [one for one in standing if one.meter.unit == unit]
-    return min(of_unit, key=lambda one: (one.meter.tier is not None, one.remaining / one.meter.most), default=None)
+    return min(of_unit, key=lambda one: (one.meter.tier is not None, _share_left(one)), default=None)
+
+
+def _share_left(standing: Standing) -> float:
+    """Give what is left as a share of the limit; nothing of a budget below a millionth of a dollar, which is none."""
+    return standing.remaining / standing.meter.most if standing.meter.most else 0.0

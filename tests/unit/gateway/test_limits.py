@@ -310,6 +310,10 @@ def test_times_are_written_as_openai_writes_them(seconds, written):
     assert duration(seconds) == written
 
 
+def test_a_budget_too_small_for_its_unit_is_none():
+    assert openai_headers([Standing(Meter("dollars", 0, 60), 0, 1)]) == {"x-thalamus-budget-remaining": "0.000000"}
+
+
 def test_the_nearest_limit_is_told_in_both_vendors_headers():
     standing = [
         Standing(Meter("calls", 100, 60), 50, 30),
