@@ -146,7 +146,9 @@ class _Keeping:
     async def find(self, call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply | None:
         """Give the kept answer as a reply, if there is one."""
         cache, record = call.rooms.cache, call.record
-        hit = await cache.lookup(self.key, self.plan) if cache else None
+        with record.trace.begin("cache") as span:
+            hit = await cache.lookup(self.key, self.plan) if cache else None
+            span.note({"thalamus.cache": "miss" if hit is None else "hit-exact"})
         if hit is None:
             record.cache = "miss"
             return None

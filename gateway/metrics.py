@@ -254,6 +254,12 @@ class Metrics:
             "Lines of the decision log that the disk was too slow for",
             registry=registry,
         )
+        self._dropped_spans = Counter(
+            "thalamus_trace_dropped_spans",
+            "Spans that were not exported: `queue` is full, `export` failed, `trace` has too many",
+            ("why",),
+            registry=registry,
+        )
         self._refusals = Counter(
             "thalamus_limit_refusals",
             "Requests that met a limit: calls, tokens, dollars or concurrent, of a tier or of the key itself",
@@ -333,6 +339,10 @@ class Metrics:
     def record_dropped_lines(self, lines: int) -> None:
         """Count lines of the decision log that could not be written; called from the log's thread."""
         self._dropped_lines.inc(lines)
+
+    def record_dropped_spans(self, why: str, spans: int) -> None:
+        """Count spans that the collector will not get; called from the exporter's thread as well."""
+        self._dropped_spans.labels(why).inc(spans)
 
     def show_model(self, name: str) -> None:
         """Say which difficulty model decides from now on."""
