@@ -7,7 +7,7 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,6 +89,8 @@ class Manifest:
     """From the graph's `hard` to the probability that a fast model falls short."""
     deep: Calibration
     """From the graph's `hard_deep` to the probability that a deep model falls short."""
+    reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Shares of difficulties and kinds over the training data, see `classifiers.training.reference`."""
 
 
 class BundleModel:
@@ -111,6 +113,11 @@ class BundleModel:
     def thresholds(self) -> Mapping[str, float]:
         """Difficulty from which each notch of the dial goes deep."""
         return self._manifest.thresholds
+
+    @property
+    def reference(self) -> Mapping[str, tuple[float, ...]]:
+        """How it judged its training data, as shares by signal; empty where that was not measured."""
+        return self._manifest.reference
 
     @property
     def reads_sentences(self) -> bool:
@@ -225,6 +232,7 @@ def _manifest(written: Mapping[str, Any]) -> Manifest:
         thresholds={notch: float(value) for notch, value in written["thresholds"].items()},
         fast=_calibration(written["calibration"]["fast"]),
         deep=_calibration(written["calibration"]["deep"]),
+        reference={signal: tuple(shares) for signal, shares in written.get("reference", {}).items()},
     )
 
 

@@ -128,6 +128,11 @@ class BundleCascade:
         """The second model's: where the tier hangs on a threshold, it is the second that judges."""
         return self.second.thresholds
 
+    @property
+    def reference(self) -> Mapping[str, tuple[float, ...]]:
+        """The first model's: it judges everything."""
+        return getattr(self.first, "reference", {})
+
     def glance(self, conversation: Conversation) -> Estimate:
         """Judge with the first model alone."""
         return self.first.estimate(conversation)

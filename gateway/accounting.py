@@ -60,6 +60,8 @@ class Record:
     """Where spans of it go; it records nothing where tracing is off."""
     tenant: str = ""
     key: str = ""
+    trace_id: str = ""
+    """The trace that the request belongs to, 32 hexadecimal digits; "" where it has none."""
     stream: bool = False
     request: RouteRequest | None = None
     conversation: str = ""

@@ -252,7 +252,7 @@ class Builder:
         managed_keys = await self._open_keys(settings)
         load_phrases()
         model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
-        self._metrics.show_model(model.name)
+        self._metrics.show_model(model.name, getattr(model, "reference", None))
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         ledger = await self._open_ledger(settings)
         tracer = self._open_tracer(settings)
