@@ -10,6 +10,7 @@ from enum import StrEnum
 from gateway.limits.limits import Used
 from gateway.limits.reservation import Reservation, Standing
 from gateway.prices import Price, Usage
+from gateway.tracing import NO_SPAN, UNTRACED, Span, Trace
 from router.types import Decision, RouteRequest, Target
 
 
@@ -55,6 +56,8 @@ class Record:
 
     endpoint: str
     started: float = field(default_factory=time.perf_counter)
+    trace: Trace = UNTRACED
+    """Where spans of it go; it records nothing where tracing is off."""
     tenant: str = ""
     key: str = ""
     trace_id: str = ""
@@ -97,6 +100,7 @@ class Record:
     queue_place: Callable[[], int] | None = None
     """Looks up the place in the line while the request waits in one."""
     _waits_since: float = 0.0
+    _wait: Span = NO_SPAN
     gateway_s: float = 0.0
     """Seconds until the answer's first byte that were spent neither waiting for backends nor in line."""
     first_token_s: float | None = None
@@ -107,6 +111,9 @@ class Record:
         now = time.perf_counter()
         if place is None:
             self.queued_s += now - self._waits_since
+            self._wait.end()
+        else:
+            self._wait = self.trace.begin("queue")
         self._waits_since, self.queue_place = now, place
 
     def used(self) -> Used:

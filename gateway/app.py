@@ -65,6 +65,7 @@ from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
 from gateway.pulse import Pulse, beating
+from gateway.redaction import Redactor
 from gateway.resuming import resumable
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
@@ -76,6 +77,7 @@ from gateway.settings import (
     CascadeSettings,
     KeyStoreSettings,
     LedgerSettings,
+    RedactionSettings,
     Settings,
     SettingsError,
 )
@@ -86,6 +88,7 @@ from gateway.surfaces.responses.events import EventStore
 from gateway.surfaces.responses.keeping import TENANT_BYTES, ResponseStore
 from gateway.surfaces.responses.room import ResponsesRoom
 from gateway.surfaces.responses.sealing import Seal
+from gateway.tracing.tracer import Tracer
 from gateway.upstream.dialects import DialectError, Dialects, load_dialects
 from gateway.upstream.http import Connections, open_connections
 from gateway.upstream.opening import opened_backend
@@ -224,13 +227,14 @@ class Builder:
         self._events = MemoryStore(EVENT_BYTES)
         self._worker = worker
         self._seal = Seal() if worker is None else Seal(worker.secret)
-        self._decision_logs: dict[DecisionLogSettings, DecisionLog] = {}
+        self._decision_logs: dict[tuple[DecisionLogSettings, str], DecisionLog] = {}
         self._stores: dict[tuple[CacheSettings, RedisSettings], Opened] = {}
         self._windows = LocalWindows()
         self._ledgers: dict[tuple[LedgerSettings, RedisSettings], Ledger | None] = {}
         self._flights: dict[tuple[RedisSettings, SecretStr | None], Flights] = {}
         self._managed_keys: dict[tuple[KeyStoreSettings, RedisSettings], ManagedKeys] = {}
         self._limits: dict[RedisSettings, Limits] = {}
+        self._tracers: dict[str, Tracer] = {}
         self._failing_models: set[str] = set()
         self._batcher: Batcher | None = None
         self._encoder: SentenceEncoder | None = None
@@ -260,6 +264,7 @@ class Builder:
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         ledger = await self._open_ledger(settings)
         cache = self._open_cache(settings.cache, opened)
+        tracer = self._open_tracer(settings)
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
@@ -267,7 +272,8 @@ class Builder:
                 self._metrics.record_request,
                 request_logger(settings.telemetry),
                 *(() if ledger is None else (ledger,)),
-                *self._open_decision_log(settings.decision_log),
+                *self._open_decision_log(settings.decision_log, settings.redaction),
+                *(() if tracer is None else (tracer,)),
             ),
         )
         for name, old in previous.backends.items() if previous else ():
@@ -285,6 +291,7 @@ class Builder:
             pulse=self._pulse,
             accounts=accounts,
             metrics=self._metrics,
+            tracer=tracer,
             sessions=Sessions(state, settings.routing.session_ttl_s),
             limits=limits,
             ledger=ledger,
@@ -331,21 +338,41 @@ class Builder:
             self._failing_models.add(event.model)
             _log.error("difficulty model failed", **asdict(event), instead="heuristic")
 
-    def _open_decision_log(self, settings: DecisionLogSettings) -> tuple[Writer, ...]:
+    def _open_tracer(self, settings: Settings) -> Tracer | None:
+        """Give the tracer where one is wanted, once per configuration of it."""
+        tracing, redaction = settings.tracing, settings.redaction
+        if not tracing.is_on():
+            return None
+        place = repr((tracing, redaction))  # headers are in a dict, which is no key
+        if place not in self._tracers:
+            try:
+                from gateway.tracing.export import OtlpExport  # OpenTelemetry costs a fifth of a second
+            except ImportError as error:
+                raise SettingsError(
+                    f"tracing: it needs OpenTelemetry ({error.name} is missing): pip install 'thalamus-gateway[otel]', "
+                    "or set tracing.enabled: false"
+                ) from None
+            export = OtlpExport(tracing, _redactor(redaction), self._metrics.record_dropped_spans)
+            self._closing.push_async_callback(asyncio.to_thread, export.close)
+            self._tracers[place] = Tracer(tracing, export)
+        return self._tracers[place]
+
+    def _open_decision_log(self, settings: DecisionLogSettings, redaction: RedactionSettings) -> tuple[Writer, ...]:
         """Open the decision log where one is wanted, once per configuration of it."""
         if settings.path is None:
             return ()
-        if settings not in self._decision_logs:
+        place = settings, repr(redaction)
+        if place not in self._decision_logs:
             path = settings.path
             if self._worker is not None:  # files that are put aside when they are full cannot be shared
                 path = path.with_stem(f"{path.stem}-{self._worker.slot}")
             try:
-                log = DecisionLog(path, settings, self._metrics.record_dropped_lines)
+                log = DecisionLog(path, settings, self._metrics.record_dropped_lines, _redactor(redaction))
             except OSError as error:
                 raise SettingsError(f"decision_log.path: {settings.path}: {error.strerror}") from None
             self._closing.callback(log.close)
-            self._decision_logs[settings] = log
-        return (self._decision_logs[settings],)
+            self._decision_logs[place] = log
+        return (self._decision_logs[place],)
 
     async def _open_store(self, cache: CacheSettings, redis: RedisSettings) -> Opened:
         """Open the store that is asked for, once per configuration of it."""
@@ -486,6 +513,10 @@ class Builder:
             if old is not None:
                 backends[name].pool.take_over(old.pool)
         return backends
+
+
+def _redactor(settings: RedactionSettings) -> Redactor:
+    return Redactor(settings.rules, settings.patterns, settings.max_chars)
 
 
 def open_serving_model(bundle: str) -> DifficultyModel:

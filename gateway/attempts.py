@@ -260,7 +260,8 @@ class Course(Generic[G]):
             return False
         self._paused_s += pause
         self._record.queued_s += pause
-        await asyncio.sleep(pause)
+        with self._record.trace.begin("pause"):
+            await asyncio.sleep(pause)
         return True
 
     def _coolest(self) -> float:

@@ -19,6 +19,8 @@ from gateway.native import NativeAnswer, NativeRelay, read_answer
 from gateway.relaying import Stream, Tally, Watch, hold_until_useful
 from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay
+from gateway.tracing import NO_SPAN, Span
+from gateway.tracing.genai import operation_of, provider_of
 from gateway.upstream.base import Answer
 from gateway.upstream.pool import Backend
 from gateway.vault import Listener
@@ -72,28 +74,57 @@ async def call_once(call: Call, errand: Errand, step: Step, *, record_stream: bo
         UpstreamError: what was asked for did not come, or not in time.
     """
     backend, lease = call.rooms.backends[step.target.backend], step.lease
+    span = _begin_span(call, errand, step, backend)
     try:
         outgoing = errand.prepare(backend, step.target)
         async with _patience(backend, step) as patience:
             tally = Tally()
             path = "responses" if outgoing.native else errand.path
-            answer = await _timed(tally, lease.open(path, outgoing.body))
+            if outgoing.thinking:
+                span.note({"thalamus.thinking": outgoing.thinking})
+            answer = await _timed(tally, lease.open(path, outgoing.body, call.record.trace.headers(span)))
             if errand.stream:
                 given = await _begin_stream(
-                    call, errand, step, backend, answer, outgoing, tally, patience, record_stream=record_stream
+                    call, errand, step, backend, answer, outgoing, tally, patience, span, record_stream=record_stream
                 )
             else:
                 patience.reschedule(_ends_at(backend.settings.timeouts, step))
                 given = await _read_given(backend, errand, step, answer, outgoing, tally)
+                span.note(tally.told())
+                span.end()
     except UpstreamError as error:
         lease.failed(error)
         lease.release()
+        span.stop(error)
         raise
-    except BaseException:
+    except BaseException as error:
         lease.release()
+        span.stop(error)
         raise
     lease.succeeded()
     return given
+
+
+def _begin_span(call: Call, errand: Errand, step: Step, backend: Backend) -> Span:
+    """Begin the span of a call, as the GenAI conventions name it."""
+    trace = call.record.trace
+    if not trace.is_on:
+        return NO_SPAN
+    operation, model, target = operation_of(errand.path), backend.settings.model, step.target
+    span = trace.begin_call(f"{operation} {model}")
+    span.note(
+        {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": provider_of(backend.dialect.host),
+            "gen_ai.request.model": model,
+            "gen_ai.request.stream": errand.stream or None,
+            "thalamus.backend": target.backend,
+            "thalamus.replica": step.lease.replica.name,
+            "thalamus.tier": target.tier and target.tier.value,
+            "thalamus.effort": target.effort and target.effort.value,
+        }
+    )
+    return span
 
 
 class _patience:  # noqa: N801  used as a function, as asyncio.timeout is
@@ -166,6 +197,7 @@ async def _begin_stream(
     outgoing: Outgoing,
     tally: Tally,
     patience: asyncio.Timeout,
+    span: Span,
     *,
     record_stream: bool,
 ) -> Given:
@@ -189,6 +221,8 @@ async def _begin_stream(
     def go_on_watched() -> None:
         patience.reschedule(ends_at)
         watch.start()
+        span.event("first token")
+        span.begin("stream")
 
     stream = Stream(
         relay=relay,
@@ -201,6 +235,7 @@ async def _begin_stream(
         rewriter=rewriter,
         recorder=recorder,
         prompt_tokens=request.needs.prompt_tokens if request is not None else 0,
+        span=span,
     )
     pieces = stream.pieces()
     try:

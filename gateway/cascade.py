@@ -133,7 +133,7 @@ class _Cascade:
 
     async def _ask_itself(self, target: Target, answer: str) -> Finding:
         """Ask the model that answered if its answer is right. Never raises for want of a verdict."""
-        record = Record(self.call.record.endpoint)
+        record = Record(self.call.record.endpoint, trace=self.call.record.trace)
         question = self.errand_of(_self_check(self.chat, answer), None)
         try:
             async with asyncio.timeout(SELF_CHECK_TIMEOUT_S):

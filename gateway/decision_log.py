@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,7 +17,9 @@ import msgspec
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from router.replay import FORMAT, Decided, Logged, Served, Tokens, without_content
+from classifiers.types import Turn
+from gateway.redaction import Redactor
+from router.replay import FORMAT, METADATA, Decided, Logged, Served, Tokens, without_content
 from router.types import Decision, RouteRequest
 
 if TYPE_CHECKING:  # the settings import this module, and accounting imports the settings
@@ -28,6 +31,9 @@ FLUSH_S = 0.25
 MOST_WAITING_BYTES = 32 * 2**20
 """Lines that a stalled disk may hold up; beyond them lines are dropped, and counted."""
 
+USUAL_LINE_BYTES = 4096
+"""What a line counts for while it waits, besides its texts."""
+
 _log = structlog.get_logger("thalamus")
 
 
@@ -37,8 +43,8 @@ class DecisionLogSettings(BaseModel):
     path: Path | None = Field(None, description="file to append to, one JSON line per request; unset: no log")
     content: bool = Field(
         False,
-        description="WRITES PROMPTS TO DISK: log the conversations' texts and metadata too, so that another bundle "
-        "can judge them",
+        description="WRITES PROMPTS TO DISK: log the conversations' texts and metadata too, after `redaction`, so "
+        "that another bundle can judge them",
     )
     max_bytes: int = Field(128 * 2**20, ge=4096, description="the file is put aside as path.1 before it grows beyond")
     keep: int = Field(7, ge=0, description="files put aside that are kept; the oldest are removed")
@@ -54,7 +60,11 @@ class DecisionLog:
     """
 
     def __init__(
-        self, path: Path, settings: DecisionLogSettings, count_dropped: Callable[[int], None] = lambda _lines: None
+        self,
+        path: Path,
+        settings: DecisionLogSettings,
+        count_dropped: Callable[[int], None] = lambda _lines: None,
+        redact: Callable[[str], str] | None = None,
     ) -> None:
         """Open the file and start the thread.
 
@@ -62,6 +72,7 @@ class DecisionLog:
             path: the file to append to.
             settings: what is written, and how much is kept.
             count_dropped: called, from any thread, with the number of lines that were just dropped.
+            redact: applied to all that a caller wrote, where that is logged; None: `gateway.redaction`'s own rules.
 
         Raises:
             OSError: the file cannot be opened for writing.
@@ -69,9 +80,10 @@ class DecisionLog:
         self._file = RotatingFile(path, settings.max_bytes, settings.keep)
         self._content = settings.content
         self._count_dropped = count_dropped
+        self._redact = redact or Redactor()
         self._pseudonyms = secrets.token_bytes(32)
         self._lock = threading.Lock()
-        self._lines: list[bytes] = []
+        self._lines: list[tuple[Logged, int]] = []
         self._waiting_bytes = 0
         self._wanted = threading.Event()
         self._closing = threading.Event()
@@ -89,11 +101,12 @@ class DecisionLog:
         if record.request is None or record.decision is None or record.endpoint == "route":
             return
         line = self._line(record, record.request, record.decision)
+        size = USUAL_LINE_BYTES + (_content_bytes(record.request) if self._content else 0)
         with self._lock:
-            taken = not self._closing.is_set() and self._waiting_bytes + len(line) <= MOST_WAITING_BYTES
+            taken = not self._closing.is_set() and self._waiting_bytes + size <= MOST_WAITING_BYTES
             if taken:
-                self._lines.append(line)
-                self._waiting_bytes += len(line)
+                self._lines.append((line, size))
+                self._waiting_bytes += size
         if taken:
             self._wanted.set()
         else:
@@ -106,29 +119,29 @@ class DecisionLog:
         self._wanted.set()
         self._thread.join()
 
-    def _line(self, record: Record, request: RouteRequest, decision: Decision) -> bytes:
-        return msgspec.json.encode(
-            Logged(
-                v=FORMAT,
-                id=decision.id,
-                at=datetime.now(UTC),
-                endpoint=record.endpoint,
-                tenant=record.tenant,
-                key=record.key,
-                stream=record.stream,
-                conversation=self._pseudonym(record.conversation),
-                content=self._content,
-                request=request if self._content else without_content(request),
-                facts=decision.facts,
-                decided=Decided(
-                    target=decision.targets[0],
-                    reason=decision.reason,
-                    dial=decision.dial,
-                    threshold=decision.threshold,
-                    difficulty=decision.difficulty,
-                ),
-                served=_served(record),
-            )
+    def _line(self, record: Record, request: RouteRequest, decision: Decision) -> Logged:
+        context = record.trace.context()
+        return Logged(
+            v=FORMAT,
+            id=decision.id,
+            at=datetime.now(UTC),
+            endpoint=record.endpoint,
+            tenant=record.tenant,
+            key=record.key,
+            stream=record.stream,
+            conversation=self._pseudonym(record.conversation),
+            content=self._content,
+            request=request if self._content else without_content(request),
+            facts=decision.facts,
+            decided=Decided(
+                target=decision.targets[0],
+                reason=decision.reason,
+                dial=decision.dial,
+                threshold=decision.threshold,
+                difficulty=decision.difficulty,
+            ),
+            served=_served(record),
+            trace_id="" if context is None else f"{context.trace_id:032x}",
         )
 
     def _pseudonym(self, conversation: str) -> str:
@@ -154,14 +167,35 @@ class DecisionLog:
 
     def _write_waiting(self) -> None:
         with self._lock:
-            lines, self._lines = self._lines, []
+            waiting, self._lines = self._lines, []
             self._waiting_bytes = 0
+        lines = [self._written(line) for line, _size in waiting]
         try:
             self._file.write(lines)
         except OSError as error:
             dropped = len(lines) - self._file.written
             _log.error("decisions not logged", path=str(self._file.path), lines=dropped, why=error.strerror)
             self._count_dropped(dropped)
+
+    def _written(self, line: Logged) -> bytes:
+        """Write a line, in this thread: what a caller wrote without what the rules find."""
+        if self._content:
+            line = replace(line, request=_redacted(line.request, self._redact))
+        return msgspec.json.encode(line)
+
+
+def _content_bytes(request: RouteRequest) -> int:
+    return sum(4 * len(turn.text) for turn in request.conversation.turns)
+
+
+def _redacted(request: RouteRequest, redact: Callable[[str], str]) -> RouteRequest:
+    """Give a request without what the rules find in its texts and metadata."""
+    turns = tuple(Turn(turn.role, redact(turn.text)) for turn in request.conversation.turns)
+    attributes = {
+        name: redact(value) if name.startswith(METADATA) and isinstance(value, str) else value
+        for name, value in request.attributes.items()
+    }
+    return replace(request, conversation=replace(request.conversation, turns=turns), attributes=attributes)
 
 
 class RotatingFile:

@@ -31,6 +31,8 @@ from gateway.rooms import Rooms
 from gateway.security_headers import FOR_DATA
 from gateway.settings import ServerSettings
 from gateway.streaming import error_frame
+from gateway.tracing.context import names_of
+from gateway.tracing.tracer import Tracer
 from gateway.wire.nesting import check_nesting
 from router.types import Session
 
@@ -143,6 +145,8 @@ class Exchange(Response):
         """Serve, and write the record whatever happens."""
         record, rooms = self._record, self._rooms
         rooms.metrics.begin_request()
+        if rooms.tracer is not None:
+            self._begin_trace(rooms.tracer)
         try:
             served = await self._serve_until_client_leaves(receive, send)
             if record.error is None and not self._is_detached:
@@ -161,6 +165,13 @@ class Exchange(Response):
         finally:
             if not self._is_detached:
                 await close_record(rooms, record)
+
+    def _begin_trace(self, tracer: Tracer) -> None:
+        request = self._request
+        trace = self._record.trace = tracer.begin(request.scope["method"], request.scope["path"], request.headers)
+        names = names_of(trace.context())
+        self._record.trace_id = names["trace_id"]
+        structlog.contextvars.bind_contextvars(**names)  # other lines of the log that this request gives rise to
 
     async def _serve_until_client_leaves(self, receive: Receive, send: Send) -> Served | None:
         """Serve, and stop when the client goes; give what was answered, None if that was an error."""
@@ -194,7 +205,8 @@ class Exchange(Response):
             watcher.cancel()
 
     def _identify(self) -> Caller:
-        caller = identify(self._request)
+        with self._record.trace.begin("auth"):
+            caller = identify(self._request)
         self._record.tenant, self._record.key = caller.tenant, caller.name
         return caller
 

@@ -165,8 +165,10 @@ class _Keeping:
     async def find_exact(self, call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply | None:
         """Give the kept answer to the same request as a reply, if there is one."""
         cache, record = call.rooms.cache, call.record
-        hit = await cache.lookup(self.key, self.plan) if cache else None
-        record.cache = "miss" if hit is None else "hit-exact"
+        with record.trace.begin("cache") as span:
+            hit = await cache.lookup(self.key, self.plan) if cache else None
+            record.cache = "miss" if hit is None else "hit-exact"
+            span.note({"thalamus.cache": record.cache})
         return None if hit is None else self._reply(call, decision, errand, hit, {})
 
     @property

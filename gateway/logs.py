@@ -13,6 +13,7 @@ import structlog
 
 from gateway.accounting import Record
 from gateway.settings import TelemetrySettings
+from gateway.tracing.context import names_of
 
 
 def configure_logs(telemetry: TelemetrySettings) -> None:
@@ -73,6 +74,8 @@ def _line(record: Record) -> dict[str, Any]:
         "ms": round(record.total_s * 1e3, 2),
         "gateway_ms": round(record.gateway_s * 1e3, 2),
     }
+    if (context := record.trace.context()) is not None:
+        line |= names_of(context)
     if record.error:
         line["error"] = record.error
     if decision is not None:

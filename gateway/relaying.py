@@ -16,6 +16,7 @@ from gateway.prices import Usage
 from gateway.reasoning import FrameRewriter
 from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay, carries_output
+from gateway.tracing.trace import NO_SPAN, Span, Value
 from gateway.upstream.base import Answer
 from gateway.upstream.replica import Lease
 
@@ -55,6 +56,18 @@ class Tally:
         self.usage, self.is_partial = usage, partial
         if self._record is not None:
             self._record.usage, self._record.is_partial = usage, partial
+
+    def told(self) -> dict[str, Value | None]:
+        """Give the tokens as a span's attributes (GenAI conventions)."""
+        usage = self.usage
+        if usage is None:
+            return {}
+        return {
+            "gen_ai.usage.input_tokens": usage.input,
+            "gen_ai.usage.output_tokens": usage.output,
+            "gen_ai.usage.cache_read.input_tokens": usage.cached or None,
+            "gen_ai.usage.reasoning.output_tokens": usage.reasoning or None,
+        }
 
 
 class Watch:
@@ -119,6 +132,7 @@ class Stream:
     Attributes:
         on_output: called at the first output, which the client may not get to see yet.
         prompt_tokens: of the request, estimated, for an answer that breaks off before the backend has counted.
+        span: of the call; it ends with the answer.
     """
 
     relay: AnyRelay
@@ -131,6 +145,7 @@ class Stream:
     rewriter: FrameRewriter | None = None
     recorder: Recorder | None = None
     prompt_tokens: int = 0
+    span: Span = NO_SPAN
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield what can be sent on, as it arrives; close the backend's answer at the end, whatever the end is."""
@@ -158,12 +173,16 @@ class Stream:
             is_whole = True
             if last:
                 yield last
-        except UpstreamError as error:
-            self.lease.failed(error)
+        except BaseException as error:
+            if isinstance(error, UpstreamError):
+                self.lease.failed(error)
+            self.span.stop(error)
             raise
         finally:
             watch.stop()
             tally.end(self._usage(is_whole=is_whole), partial=not is_whole)
+            self.span.note(tally.told())
+            self.span.end()
             await self.answer.close()
 
     def _usage(self, *, is_whole: bool) -> Usage | None:

@@ -22,6 +22,7 @@ from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import Settings
 from gateway.surfaces.responses.room import ResponsesRoom
+from gateway.tracing.tracer import Tracer
 from gateway.upstream.pool import Backend
 from gateway.vault import Vault
 from router.engine import Engine
@@ -45,6 +46,7 @@ class Rooms:
     pulse: Pulse
     accounts: Accounts
     metrics: Metrics
+    tracer: Tracer | None
     sessions: Sessions
     limits: Limits
     ledger: Ledger | None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from gateway.accounting import Outcome, Record
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.flights import Flight, Flights
+from gateway.tracing.context import TRACEPARENT, read_context
 
 SHARED = "hit-shared"
 _CALLS_OWN = (
@@ -37,14 +38,24 @@ async def share(flights: Flights, name: str, call: Call, lead: Lead, headers: He
     Raises:
         ThalamusError: what the call ended with.
     """
-    record = replace(call.record, attempts=[], besides=[], reservation=None)
-    flight, is_first = flights.enter(name, lambda: lead(replace(call, record=record)))
+    record = replace(
+        call.record, attempts=[], besides=[], reservation=None, trace=call.record.trace.fork("shared call")
+    )
+    flight, is_first = flights.enter(name, lambda: _lead(lead, replace(call, record=record)))
     seat = _Seat(flights, flight, call, record if is_first else None, headers)
     if call.record.stream:
         pieces = seat.pieces()
         first = await anext(pieces, b"")  # begun here, so that closing it leaves the flight
         return StreamReply(first, pieces, seat.told or {})
     return await seat.whole()
+
+
+async def _lead(lead: Lead, call: Call) -> Reply | StreamReply:
+    """Make the call, and tell followers in all processes which trace it belongs to."""
+    reply = await lead(call)
+    if (context := call.record.trace.context()) is not None:
+        reply.headers = {**reply.headers, TRACEPARENT: context.written()}
+    return reply
 
 
 @dataclass(slots=True)
@@ -79,12 +90,18 @@ class _Seat:
     async def _board(self) -> None:
         """Wait for the answer's beginning, and take its headers."""
         started = time.perf_counter()
-        told = await self.flight.broadcast.opened()
         record = self.call.record
+        with record.trace.begin("shared wait") as span:
+            told = dict(await self.flight.broadcast.opened())
+            span.note({"thalamus.leads": self._pays()})
+        context = read_context(told)
+        told.pop(TRACEPARENT, None)
         if self._pays():
             self._adopt()
-            self.told = dict(told)
+            self.told = told
             return
+        if context is not None:
+            record.trace.link(context)
         record.cache = SHARED
         record.upstream_s += time.perf_counter() - started
         if record.decision is not None:
@@ -98,6 +115,7 @@ class _Seat:
             return
         if self.flight.has_ended or self.flight.broadcast.is_over:
             self._adopt()
+            self.call.record.trace.absorb(self.led.trace)
             return
         self.led.endpoint = "shared"
         self.led.reservation, self.call.record.reservation = self.call.record.reservation, None

@@ -91,6 +91,7 @@ class Logged:
         conversation: names the conversation within this log, empty when it is not known.
         content: whether `request` holds the texts; without them its turns are empty and only the user's are listed.
         facts: what was read of the request; None where a backend was asked for by name.
+        trace_id: of the trace that it belongs to, in hexadecimal; empty where tracing was off.
     """
 
     v: int
@@ -106,6 +107,7 @@ class Logged:
     facts: Signals | None
     decided: Decided
     served: Served
+    trace_id: str = ""
 
 
 class MalformedLine(Exception):

@@ -17,6 +17,7 @@ from gateway.limits.limits import Refused
 from gateway.prices import Usage
 from gateway.queueing import Priority
 from gateway.sessions import SESSION_HEADER, session_key
+from gateway.tracing.trace import Value
 from gateway.upstream.dialects import read_client_effort
 from router.engine import LimitReached, NobodyCan, NotAllowed, UnknownModelName
 from router.policy import AUTO, DIALS
@@ -112,9 +113,10 @@ async def _decide_within_limits(call: Call, request: RouteRequest, *, reserve: b
         decision = await _decide(call, request)
         tier = decision.targets[0].tier
         try:
-            record.reservation = await limits.reserve(
-                caller.meters, caller.tenant, caller.name, tier, _demand(call, request, decision)
-            )
+            with record.trace.begin("limits"):
+                record.reservation = await limits.reserve(
+                    caller.meters, caller.tenant, caller.name, tier, _demand(call, request, decision)
+                )
         except TierExhausted as refused:
             if tier is None or tier in request.exhausted:
                 raise _refusal(call, refused) from None
@@ -169,9 +171,13 @@ def _refusal(call: Call, refused: Refused) -> ThalamusError:
 async def _decide(call: Call, request: RouteRequest) -> Decision:
     engine, second = call.rooms.engine, call.rooms.second_opinion
     started = time.perf_counter()
+    span = call.record.trace.begin("decision")
     try:
-        signals = None if second is None else await second.read(engine, request)
-        decision = engine.decide(request, signals)
+        with span:
+            signals = None if second is None else await second.read(engine, request)
+            decision = engine.decide(request, signals)
+            if call.record.trace.is_on:
+                span.note(_told(decision))
     except UnknownModelName as error:
         names = ", ".join(error.known)
         raise UnknownModel(
@@ -192,6 +198,24 @@ async def _decide(call: Call, request: RouteRequest) -> Decision:
         call.record.decision_s = time.perf_counter() - started
     call.record.request, call.record.decision = request, decision
     return decision
+
+
+def _told(decision: Decision) -> dict[str, Value | None]:
+    """Give a decision as a span's attributes: the signals' values, and never their notes, which may quote."""
+    estimate = decision.estimate
+    told: dict[str, Value | None] = {
+        "thalamus.decision.id": decision.id,
+        "thalamus.reason": decision.reason.value,
+        "thalamus.tier": decision.tier and decision.tier.value,
+        "thalamus.effort": decision.effort and decision.effort.value,
+        "thalamus.dial": decision.dial,
+        "thalamus.difficulty": decision.difficulty,
+        "thalamus.threshold": decision.threshold,
+        "thalamus.kind": decision.kind and decision.kind.value,
+        "thalamus.bundle": None if estimate is None else estimate.model,
+        "thalamus.targets": ", ".join(target.backend for target in decision.targets),
+    }
+    return told | {f"thalamus.signal.{signal.name.replace(' ', '_')}": signal.value for signal in decision.signals}
 
 
 def _has_history(request: RouteRequest) -> bool:

@@ -151,7 +151,8 @@ async def _begin_in_background(call: Call, plan: Plan) -> Reply | StreamReply:
     queued = describe_response(plan.asked, "queued")
     if not await room.store.keep(plan.asked.tenant, plan.kept(Told(queued))):
         raise StateUnavailable("The response cannot be kept now, so that nobody could fetch it.")
-    record = Record("responses-background", tenant=call.caller.tenant, key=call.caller.name)
+    trace = call.record.trace.fork("responses-background")
+    record = Record("responses-background", trace=trace, tenant=call.caller.tenant, key=call.caller.name)
     # What was set aside for the promise is settled when the response is there.
     record.reservation, call.record.reservation = call.record.reservation, None
     unwatched = replace(call, record=record)

@@ -183,6 +183,14 @@ DROPPED_LINES = Metric(
     "0. The log is incomplete where it rises: look at the disk.",
     _ROUTING,
 )
+DROPPED_SPANS = Metric(
+    "thalamus_trace_dropped_spans",
+    "counter",
+    "Spans that the collector will not get: `queue` is full, `export` failed, `trace` has too many.",
+    "0. `export` means that the collector is away or refuses; requests notice nothing.",
+    _ROUTING,
+    ("why",),
+)
 ATTEMPTS = Metric(
     "thalamus_attempts",
     "counter",

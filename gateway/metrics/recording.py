@@ -145,6 +145,10 @@ class Metrics:
         """Count lines of the decision log that could not be written; called from the log's thread."""
         self._child(catalogue.DROPPED_LINES).inc(lines)
 
+    def record_dropped_spans(self, why: str, spans: int) -> None:
+        """Count spans that were not exported; called from the exporter's thread as well."""
+        self._child(catalogue.DROPPED_SPANS, why).inc(spans)
+
     def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
         """Say which difficulty model decides from now on, and how it judged its training data."""
         if name != self._model:

@@ -31,6 +31,7 @@ from gateway.settings.resilience import (
     ReplicaSettings,
     TierAdmissionSettings,
 )
+from gateway.settings.telemetry import RedactionSettings, TracingSettings
 
 __all__ = [
     "AbilitiesSettings",
@@ -51,6 +52,7 @@ __all__ = [
     "LimitSettings",
     "PriceSettings",
     "ReasoningSettings",
+    "RedactionSettings",
     "ReplicaSettings",
     "ServerSettings",
     "Settings",
@@ -60,6 +62,7 @@ __all__ = [
     "TelemetrySettings",
     "TierAdmissionSettings",
     "TimeoutSettings",
+    "TracingSettings",
     "Transport",
     "load_settings",
     "written_form",

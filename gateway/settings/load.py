@@ -32,6 +32,8 @@ ENVIRONMENT_SECTIONS = (
     "REASONING",
     "TELEMETRY",
     "DECISION_LOG",
+    "TRACING",
+    "REDACTION",
 )
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 

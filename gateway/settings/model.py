@@ -30,6 +30,7 @@ from gateway.settings.resilience import (
     HealthSettings,
     ReplicaSettings,
 )
+from gateway.settings.telemetry import RedactionSettings, TracingSettings
 from gateway.show import Show
 from router.policy import DEFAULT_MIN_GAIN
 from router.routes import RouteError, compile_rule
@@ -467,6 +468,8 @@ class Settings(Frozen):
     vault: VaultSettings = Field(default_factory=VaultSettings)
     ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
+    redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)
     dialects: dict[str, Any] = Field(
         default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from gateway.errors import UpstreamError
+
+NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
 
 
 class Answer(Protocol):
@@ -36,8 +39,10 @@ class Answer(Protocol):
 class Upstream(Protocol):
     """A way to call one backend."""
 
-    async def open(self, path: str, body: bytes) -> Answer:
+    async def open(self, path: str, body: bytes, context: Mapping[str, str] = NO_CONTEXT) -> Answer:
         """Send a JSON body to a path such as ``chat/completions`` and wait for the answer's head.
+
+        `context` are headers that name the trace it belongs to, for who can take them.
 
         Raises:
             UpstreamError: anything but a 200.

@@ -24,6 +24,7 @@ from gateway.errors import (
     UpstreamUnreachable,
 )
 from gateway.settings import BackendSettings
+from gateway.upstream.base import NO_CONTEXT
 from gateway.upstream.refusals import kind_of_refusal
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -141,10 +142,11 @@ class HttpUpstream:
     async def close(self) -> None:
         """Nothing to let go of: the pool is the caller's."""
 
-    async def open(self, path: str, body: bytes) -> HttpAnswer:
+    async def open(self, path: str, body: bytes, context: Mapping[str, str] = NO_CONTEXT) -> HttpAnswer:
         """Send the body and wait for a 200; raise an UpstreamError for all else."""
+        headers = {**self._headers, **context} if context else self._headers
         try:
-            response = await self._post(path, body)
+            response = await self._post(path, body, headers)
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._name) from error
         if response.status == HTTPStatus.OK:
@@ -158,22 +160,24 @@ class HttpUpstream:
             response.close()
         raise _refusal(self._name, response, refusal)
 
-    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+    async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(f"{self._base}/{path}")
         _opened_anew.set(False)
         try:
-            return await self._send(self._connections.pooled, url, body)
+            return await self._send(self._connections.pooled, url, body, headers)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             if _opened_anew.get():
                 raise
         # The connection had been idle and the server had dropped it: nothing was answered, so that asking again is
         # safe. The rest of the pool may be as stale, after a restart of the server or a NAT's timeout.
-        return await self._send(self._connections.fresh, url, body)
+        return await self._send(self._connections.fresh, url, body, headers)
 
-    async def _send(self, session: aiohttp.ClientSession, url: URL, body: bytes) -> aiohttp.ClientResponse:
-        return await session.post(url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False)
+    async def _send(
+        self, session: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        return await session.post(url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False)
 
 
 class HttpAnswer:

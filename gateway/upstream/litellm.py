@@ -32,6 +32,7 @@ from gateway.errors import (
     UpstreamUnreachable,
 )
 from gateway.settings import BackendSettings, SettingsError, TimeoutSettings
+from gateway.upstream.base import NO_CONTEXT
 from gateway.upstream.refusals import kind_of_refusal
 
 CHAT_FIELDS = frozenset({
@@ -181,18 +182,21 @@ class LitellmUpstream:
             self._fields = CHAT_FIELDS | NATIVE_FIELDS
             self._call["client"] = self._client = self._open_client()
 
-    async def open(self, path: str, body: bytes) -> WholeAnswer | StreamedAnswer:
+    async def open(
+        self, path: str, body: bytes, context: Mapping[str, str] = NO_CONTEXT
+    ) -> WholeAnswer | StreamedAnswer:
         """Call the provider and wait for its answer, or for the head of its stream.
 
         Raises:
             UpstreamError: anything but a success.
         """
         fields = msgspec.json.decode(body, type=dict[str, Any])
+        traced = {"extra_headers": {**(self._call["extra_headers"] or {}), **context}} if context else {}
         if path == "chat/completions":
-            return await self._call_provider(self._litellm.acompletion, self._chat_arguments(fields))
+            return await self._call_provider(self._litellm.acompletion, self._chat_arguments(fields) | traced)
         if path == "embeddings":
             named = {name: value for name, value in fields.items() if name in EMBEDDING_FIELDS}
-            return await self._call_provider(self._litellm.aembedding, named)
+            return await self._call_provider(self._litellm.aembedding, named | traced)
         raise UpstreamRefused(
             f"Backend '{self._name}' serves chat completions and embeddings, and not {path}.",
             backend=self._name,
@@ -278,7 +282,7 @@ class LitellmUpstream:
         try:
             # A plain answer begins when it is complete, so that the first deadline holds for all of it.
             async with _exchanging() as exchange, asyncio.timeout(min(timeouts.first_token, timeouts.total)):
-                answer = await call(**self._call, **arguments)
+                answer = await call(**(self._call | arguments))
         except Exception as error:
             raise self._translate(error) from error
         if arguments.get("stream"):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import HttpUrl, SecretStr
 
 from gateway.settings import BackendSettings, SettingsError
+from gateway.upstream.base import NO_CONTEXT
 from gateway.upstream.http import Connections, HttpAnswer, HttpUpstream
 
 SLOTS = 4
@@ -45,11 +47,11 @@ class EmbeddedUpstream:
         reached = self._settings.model_copy(update={"url": address, "key": SecretStr(key)})
         self._http = HttpUpstream(self._name, reached, self._connections)
 
-    async def open(self, path: str, body: bytes) -> HttpAnswer:
+    async def open(self, path: str, body: bytes, context: Mapping[str, str] = NO_CONTEXT) -> HttpAnswer:
         """Call the model."""
         if self._http is None:
             raise RuntimeError("the embedded model was not started")
-        return await self._http.open(path, body)
+        return await self._http.open(path, body, context)
 
     async def close(self) -> None:
         """Stop the engine."""

@@ -11,7 +11,7 @@ from typing import Literal
 from gateway.errors import UpstreamError, UpstreamRateLimited, UpstreamRefused
 from gateway.queueing import Held
 from gateway.settings import BreakerSettings
-from gateway.upstream.base import Answer, Upstream
+from gateway.upstream.base import NO_CONTEXT, Answer, Upstream
 from gateway.upstream.breaker import Breaker
 
 Condition = Literal["serving", "draining", "unhealthy", "cooling", "broken"]
@@ -117,14 +117,14 @@ class Lease:
         replica.in_flight += 1
         replica.tokens += tokens
 
-    async def open(self, path: str, body: bytes) -> Answer:
+    async def open(self, path: str, body: bytes, context: Mapping[str, str] = NO_CONTEXT) -> Answer:
         """Make the call. When it fails, or is cancelled, the lease is released.
 
         Raises:
             UpstreamError: anything but a 200.
         """
         try:
-            return _LeasedAnswer(await self.replica.upstream.open(path, body), self)
+            return _LeasedAnswer(await self.replica.upstream.open(path, body, context), self)
         except BaseException as error:
             if isinstance(error, UpstreamError):
                 self.failed(error)

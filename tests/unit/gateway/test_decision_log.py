@@ -1,5 +1,6 @@
 """One line per routed request, without its words unless they are wanted; a bad disk costs lines, never requests."""
 
+import dataclasses
 import json
 import os
 import stat
@@ -100,12 +101,26 @@ def test_without_content_no_word_of_the_caller_is_written(tmp_path):
     assert len(read_line(line).request.conversation.turns) == 2  # the user's, emptied
 
 
+def test_content_is_logged_without_what_the_rules_find(tmp_path):
+    record = finished()
+    turns = (Turn("user", "我的邮箱是ann@example.com"),)
+    record.request = dataclasses.replace(
+        record.request,
+        conversation=Conversation(turns, 0),
+        attributes={**record.request.attributes, "metadata.phone": "13812345678"},
+    )
+    (line,) = log_to(tmp_path / "log", record, content=True)
+    request = json.loads(line)["request"]
+    assert request["conversation"]["turns"][0]["text"] == "我的邮箱是[email]"
+    assert request["attributes"]["metadata.phone"] == "[cn-mobile]"
+
+
 def test_what_a_line_holds_without_content_is_listed_here_so_that_nothing_joins_it_unseen(tmp_path):
     (line,) = log_to(tmp_path / "log", finished())
     written = json.loads(line)
     assert set(written) == {
         *("v", "id", "at", "endpoint", "tenant", "key", "stream", "conversation", "content"),
-        *("request", "facts", "decided", "served"),
+        *("request", "facts", "decided", "served", "trace_id"),
     }
     assert set(written["request"]) == {
         *("model", "conversation", "needs", "effort", "tier", "dial"),
