@@ -65,7 +65,7 @@ def write_kustomize(folder: Path = KUSTOMIZE) -> None:
 
 
 def copy_dashboards() -> None:
-    """Copy `dashboards/*.json` and the rule files into the chart, which can read nothing outside itself."""
+    """Copy the dashboards and rule files into the chart, which can read nothing outside itself."""
     target = CHART / "dashboards"
     shutil.rmtree(target, ignore_errors=True)
     for path in dashboard_files():
@@ -74,9 +74,8 @@ def copy_dashboards() -> None:
 
 
 def dashboard_files() -> list[Path]:
-    """Give the dashboards (JSON) and Prometheus rule files (YAML with `groups`) of `dashboards/`."""
-    rules = [path for path in DASHBOARDS.glob("*.y*ml") if "groups" in (yaml.safe_load(path.read_text()) or {})]
-    return sorted([*DASHBOARDS.glob("*.json"), *rules])
+    """Give the repository's dashboards (JSON) and Prometheus rule files (YAML)."""
+    return sorted([*DASHBOARDS.glob("generated/*.json"), *DASHBOARDS.glob("rules/*.yaml")])
 
 
 def _run(command: list[str | Path]) -> list[Manifest]:

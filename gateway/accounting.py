@@ -65,7 +65,7 @@ class Record:
     """The conversation's name in the store: opaque, and never content."""
     decision: Decision | None = None
     cache: str = "bypass"
-    """What the cache did: ``hit-exact``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
+    """What the cache did: ``hit-exact``, ``hit-semantic``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
     thinking: str = ""

@@ -124,6 +124,16 @@ DIFFICULTY = Metric(
     (),
     PROBABILITY,
 )
+DRIFT = Metric(
+    "thalamus_drift",
+    "gauge",
+    "Population stability index of the difficulties and kinds of the last 5,000 requests against the training data.",
+    "Traffic is never like training data: look at how it moves. A rise of 0.25 means that much has changed: calibrate "
+    "the dial again, or train on your own logs.",
+    _ROUTING,
+    ("signal",),
+    across="livemax",
+)
 TIER_CHANGES = Metric(
     "thalamus_tier_changes",
     "counter",

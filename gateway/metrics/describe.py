@@ -8,10 +8,10 @@ from gateway.metrics.catalogue import CATALOGUE, Metric
 
 HEAD = """# Metrics
 
-`GET /metrics` gives these in Prometheus' text format, or in OpenMetrics' with exemplars to whoever asks for it. This page
-is written from `gateway/metrics/catalogue.py` (`python -m gateway.metrics.describe > docs/metrics.md`). Labels take values
-from closed sets or from your configuration, never from a caller, so that the number of series is bounded. With
-`--workers N` each answer is the sum of all workers (for conditions and states, the most).
+`GET /metrics` gives these in Prometheus' text format, or in OpenMetrics' with exemplars to whoever asks for it. This
+page is written from `gateway/metrics/catalogue.py` (`python -m gateway.metrics.describe > docs/metrics.md`). Labels
+take values from closed sets or from your configuration, never from a caller, so that the number of series is bounded.
+With `--workers N` each answer is the sum of all workers (for conditions and states, the most).
 
 Dashboards and alerts over them: [observability.md](observability.md), [runbook.md](runbook.md).
 """

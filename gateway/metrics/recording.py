@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import product
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -27,9 +28,12 @@ from gateway.cache.events import (
     Evicted,
     NearLookedUp,
     RedisCalled,
+    SimilarLookedUp,
+    SimilarOffered,
 )
 from gateway.metrics import catalogue
 from gateway.metrics.catalogue import Metric
+from gateway.metrics.drift import Drift
 from gateway.metrics.registry import is_shared, make_all
 from gateway.prices import Usage
 from gateway.queueing import QueueEvent
@@ -58,7 +62,14 @@ class Metrics:
         self._metrics = make_all(self.registry)
         self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
         self._tenants: set[str] = set()
+        self._model = ""
+        self._drift = Drift({})
         self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
+        # From 0 on, or an alert on their increase would miss the first of each.
+        for result in ("applied", "refused"):
+            self._child(catalogue.RELOADS, result)
+        for unit, scope in product(("calls", "tokens", "dollars", "concurrent"), ("key", "tier")):
+            self._child(catalogue.REFUSALS, unit, scope)
 
     def record_cache(self, event: CacheEvent) -> None:
         """Count what the cache or Redis did."""
@@ -72,6 +83,10 @@ class Metrics:
                 self._child(catalogue.CACHE_EVENTS, "lookup", outcome).inc()
             case AnswerOffered(outcome):
                 self._child(catalogue.CACHE_EVENTS, "offer", outcome).inc()
+            case SimilarLookedUp(outcome, facet):
+                self._child(catalogue.CACHE_EVENTS, "semantic", outcome if facet is None else f"unlike-{facet}").inc()
+            case SimilarOffered(outcome):
+                self._child(catalogue.CACHE_EVENTS, "semantic-offer", outcome).inc()
             case NearLookedUp(hit):
                 self._child(catalogue.CACHE_EVENTS, "first-level", "hit" if hit else "miss").inc()
             case Evicted(reason):
@@ -96,6 +111,7 @@ class Metrics:
     def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
         """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
         self._child(catalogue.LAG).set(lag_s)
+        self._show(catalogue.DRIFT, {(signal,): index for signal, index in self._drift.indices().items()})
         self._child(catalogue.TASKS).set(len(asyncio.all_tasks()))
         pools = list(pools)
         now = time.monotonic()
@@ -129,8 +145,10 @@ class Metrics:
         """Count lines of the decision log that could not be written; called from the log's thread."""
         self._child(catalogue.DROPPED_LINES).inc(lines)
 
-    def show_model(self, name: str) -> None:
-        """Say which difficulty model decides from now on."""
+    def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
+        """Say which difficulty model decides from now on, and how it judged its training data."""
+        if name != self._model:
+            self._model, self._drift = name, Drift(reference or {})
         self._show(catalogue.MODEL_INFO, {(name,): 1})
 
     def record_guard(self, event: GuardEvent) -> None:
@@ -204,6 +222,8 @@ class Metrics:
         self._child(catalogue.DECISION_SECONDS).observe(record.decision_s)
         if decision.difficulty is not None:
             self._child(catalogue.DIFFICULTY).observe(decision.difficulty)
+            if decision.kind is not None:
+                self._drift.note(decision.difficulty, decision.kind)
         before = request.session.tier if request is not None and request.session is not None else None
         if before is not None and decision.tier is not None and (before in _DEEP) != (decision.tier in _DEEP):
             direction = "up" if decision.tier in _DEEP else "down"

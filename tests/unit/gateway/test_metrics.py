@@ -1,15 +1,19 @@
 """What is counted: each metric is declared once and described, and callers cannot invent series."""
 
+import math
 from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from classifiers.bundle import list_bundles, load_bundle
+from classifiers.types import Kind
 from gateway.accounting import Attempt, Outcome, Record
 from gateway.metrics import Metrics
 from gateway.metrics.catalogue import CATALOGUE
 from gateway.metrics.describe import describe
+from gateway.metrics.drift import Drift, stability_index
 from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
@@ -122,3 +126,39 @@ def test_a_slow_bucket_leads_to_a_trace():
     exemplars = [sample.exemplar for family in families for sample in family.samples if sample.exemplar]
     assert {exemplar.labels["trace_id"] for exemplar in exemplars} == {record.trace_id}
     assert "# EOF" not in metrics.render().decode()
+
+
+REFERENCE = {"difficulty": [0.5, 0.3] + [0.025] * 8, "kind": [0.2] * 5 + [0.0] * 4}
+
+
+def test_the_stability_index_is_that_of_the_formula():
+    assert stability_index([0.5, 0.5], [0.5, 0.5]) == 0
+    assert stability_index([0.5, 0.5], [0.25, 0.75]) == pytest.approx(0.25 * math.log(2) + 0.25 * math.log(1.5))
+    assert stability_index([1.0, 0.0], [0.0, 1.0]) < 20  # a value that never came leaves it finite
+
+
+def test_traffic_that_moves_away_from_training_is_seen_and_seen_no_more_when_it_comes_back():
+    drift = Drift(REFERENCE, last=400, fewest=200)
+    kinds = list(Kind)
+
+    def traffic(shares):
+        for at, share in enumerate(shares):
+            for number in range(round(400 * share)):
+                drift.note(at / 10 + 0.05, kinds[number % 5])
+
+    for _ in range(199):
+        drift.note(0.0, Kind.CHAT)
+    assert drift.indices() == {}
+    traffic(REFERENCE["difficulty"])
+    assert drift.indices() == pytest.approx({"difficulty": 0, "kind": 0}, abs=0.01)
+    traffic(reversed(REFERENCE["difficulty"]))
+    assert drift.indices()["difficulty"] > 2
+    traffic(REFERENCE["difficulty"])
+    assert drift.indices()["difficulty"] < 0.01
+
+
+def test_every_bundle_says_what_drift_is_measured_against():
+    for name in list_bundles():
+        reference = load_bundle(name).reference
+        assert {signal: len(shares) for signal, shares in reference.items()} == {"difficulty": 10, "kind": len(Kind)}
+        assert all(sum(shares) == pytest.approx(1, abs=0.001) for shares in reference.values())
