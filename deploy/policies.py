@@ -21,7 +21,7 @@ _SUFFIXES = ("_bucket", "_sum", "_count", "_created")
 
 def check(manifests: list[Manifest], metrics: Iterable[str] = ()) -> list[str]:
     """Give everything that is wrong with a rendered tree. `metrics` are the names that the gateway exports."""
-    faults: list[str] = [fault for one in manifests for fault in _check_form(one)]
+    faults: list[str] = [fault for one in manifests for fault in check_form(one)]
     faults += [f"{_name(one)}: {fault}" for one in manifests for fault in _check_pod(one)]
     faults += _check_network(manifests)
     faults += _check_budgets(manifests)
@@ -42,7 +42,8 @@ def _name(manifest: Manifest) -> str:
     return "/".join(identity(manifest))
 
 
-def _check_form(manifest: Manifest) -> Iterator[str]:
+def check_form(manifest: Manifest) -> Iterator[str]:
+    """Check one manifest against Kubernetes' own schema, or ours for a custom resource."""
     schema = SCHEMAS / f"{manifest['kind']}.json"
     if schema.is_file():
         validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
