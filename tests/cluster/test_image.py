@@ -18,7 +18,7 @@ IMAGE = ROOT / "deploy" / "image"
 COMPOSE = ROOT / "deploy" / "compose"
 MOST_MB = 350
 BASE_MB = 125
-"""python:3.12-slim-bookworm, uncompressed, as Docker Hub gives it (looked up 2026-11)."""
+"""python:3.12-slim-bookworm, uncompressed, (recalled, not measured)."""
 
 
 @pytest.fixture(scope="module")
