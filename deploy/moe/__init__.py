@@ -1,0 +1,1 @@
+"""MoE backends on vLLM and SGLang: what they need, and their manifests."""
