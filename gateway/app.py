@@ -23,7 +23,7 @@ from classifiers.bundle import DEFAULT_BUNDLE, BundleError, BundleModel, load_bu
 from classifiers.cascade import Batcher, BundleCascade, open_model
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import DifficultyModel
-from gateway.accounting import Accounts, Writer
+from gateway.accounting import Accounts
 from gateway.admission import Admission, Gate
 from gateway.attempts import Attempts
 from gateway.auth import Keyring
@@ -34,12 +34,17 @@ from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import (
     admin,
+    admin_cache,
+    admin_decisions,
+    admin_dial,
     admin_keys,
     admin_tenants,
     admin_usage,
     chat,
     completions,
+    console,
     embeddings,
+    feedback,
     health,
     messages,
     models,
@@ -60,6 +65,7 @@ from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
 from gateway.pulse import Pulse, beating
+from gateway.recent import Recent
 from gateway.resuming import resumable
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion
@@ -136,6 +142,11 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         admin_keys,
         admin_tenants,
         admin_usage,
+        admin_decisions,
+        admin_dial,
+        admin_cache,
+        feedback,
+        console,
     ):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
@@ -213,6 +224,7 @@ class Builder:
         self._background = background
         self._closing = closing
         self._metrics = Metrics()
+        self._recent = Recent()
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
@@ -251,6 +263,7 @@ class Builder:
         self._metrics.show_model(model.name)
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         ledger = await self._open_ledger(settings)
+        decision_log = self._open_decision_log(settings.decision_log)
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
@@ -258,7 +271,8 @@ class Builder:
                 self._metrics.record_request,
                 request_logger(settings.telemetry),
                 *(() if ledger is None else (ledger,)),
-                *self._open_decision_log(settings.decision_log),
+                *(() if decision_log is None else (decision_log,)),
+                self._recent.writer(content=settings.decision_log.content),
             ),
         )
         for name, old in previous.backends.items() if previous else ():
@@ -283,6 +297,8 @@ class Builder:
             cache=self._open_cache(settings.cache, opened),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
+            recent=self._recent,
+            decision_log=decision_log,
             board=opened.board,
         )
 
@@ -321,10 +337,10 @@ class Builder:
             self._failing_models.add(event.model)
             _log.error("difficulty model failed", **asdict(event), instead="heuristic")
 
-    def _open_decision_log(self, settings: DecisionLogSettings) -> tuple[Writer, ...]:
+    def _open_decision_log(self, settings: DecisionLogSettings) -> DecisionLog | None:
         """Open the decision log where one is wanted, once per configuration of it."""
         if settings.path is None:
-            return ()
+            return None
         if settings not in self._decision_logs:
             path = settings.path
             if self._worker is not None:  # files that are put aside when they are full cannot be shared
@@ -335,7 +351,7 @@ class Builder:
                 raise SettingsError(f"decision_log.path: {settings.path}: {error.strerror}") from None
             self._closing.callback(log.close)
             self._decision_logs[settings] = log
-        return (self._decision_logs[settings],)
+        return self._decision_logs[settings]
 
     async def _open_store(self, cache: CacheSettings, redis: RedisSettings) -> Opened:
         """Open the store that is asked for, once per configuration of it."""

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from router.replay import FORMAT, Decided, Logged, Served, Tokens, without_content
+from router.replay import FORMAT, Decided, Feedback, Logged, Served, Tokens, without_content
 from router.types import Decision, RouteRequest
 
 if TYPE_CHECKING:  # the settings import this module, and accounting imports the settings
@@ -88,7 +88,9 @@ class DecisionLog:
         """Take a finished record; one that was not routed, or only explained, leaves no line. Never blocks."""
         if record.request is None or record.decision is None or record.endpoint == "route":
             return
-        line = self._line(record, record.request, record.decision)
+        self._offer(self._line(record, record.request, record.decision))
+
+    def _offer(self, line: bytes) -> None:
         with self._lock:
             taken = not self._closing.is_set() and self._waiting_bytes + len(line) <= MOST_WAITING_BYTES
             if taken:
@@ -99,6 +101,10 @@ class DecisionLog:
         else:
             self._count_dropped(1)
 
+    def record_feedback(self, given: Feedback) -> None:
+        """Take what a caller thinks of an answer; its words only where content is logged. Never blocks."""
+        self._offer(msgspec.json.encode(given if self._content else msgspec.structs.replace(given, note=None)))
+
     def close(self) -> None:
         """Write what is waiting and close the file. Waits for the disk."""
         with self._lock:
@@ -107,28 +113,9 @@ class DecisionLog:
         self._thread.join()
 
     def _line(self, record: Record, request: RouteRequest, decision: Decision) -> bytes:
+        conversation = self._pseudonym(record.conversation)
         return msgspec.json.encode(
-            Logged(
-                v=FORMAT,
-                id=decision.id,
-                at=datetime.now(UTC),
-                endpoint=record.endpoint,
-                tenant=record.tenant,
-                key=record.key,
-                stream=record.stream,
-                conversation=self._pseudonym(record.conversation),
-                content=self._content,
-                request=request if self._content else without_content(request),
-                facts=decision.facts,
-                decided=Decided(
-                    target=decision.targets[0],
-                    reason=decision.reason,
-                    dial=decision.dial,
-                    threshold=decision.threshold,
-                    difficulty=decision.difficulty,
-                ),
-                served=_served(record),
-            )
+            logged_of(record, request, decision, content=self._content, conversation=conversation)
         )
 
     def _pseudonym(self, conversation: str) -> str:
@@ -226,6 +213,31 @@ class RotatingFile:
         if not self._keep:
             self.path.unlink(missing_ok=True)
         self._open()
+
+
+def logged_of(record: Record, request: RouteRequest, decision: Decision, *, content: bool, conversation: str) -> Logged:
+    """Write a finished record as a line of the log; without content its words are left out."""
+    return Logged(
+        v=FORMAT,
+        id=decision.id,
+        at=datetime.now(UTC),
+        endpoint=record.endpoint,
+        tenant=record.tenant,
+        key=record.key,
+        stream=record.stream,
+        conversation=conversation,
+        content=content,
+        request=request if content else without_content(request),
+        facts=decision.facts,
+        decided=Decided(
+            target=decision.targets[0],
+            reason=decision.reason,
+            dial=decision.dial,
+            threshold=decision.threshold,
+            difficulty=decision.difficulty,
+        ),
+        served=_served(record),
+    )
 
 
 def _served(record: Record) -> Served:

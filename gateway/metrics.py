@@ -254,6 +254,9 @@ class Metrics:
             "Lines of the decision log that the disk was too slow for",
             registry=registry,
         )
+        self._feedback = Counter(
+            "thalamus_feedback", "Verdicts of callers on answers", ("verdict", "tier"), registry=registry
+        )
         self._refusals = Counter(
             "thalamus_limit_refusals",
             "Requests that met a limit: calls, tokens, dollars or concurrent, of a tier or of the key itself",
@@ -333,6 +336,10 @@ class Metrics:
     def record_dropped_lines(self, lines: int) -> None:
         """Count lines of the decision log that could not be written; called from the log's thread."""
         self._dropped_lines.inc(lines)
+
+    def record_feedback(self, verdict: str, tier: str) -> None:
+        """Count what a caller thinks of an answer; the tier is who answered."""
+        self._feedback.labels(verdict, tier).inc()
 
     def show_model(self, name: str) -> None:
         """Say which difficulty model decides from now on."""

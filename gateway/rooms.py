@@ -12,11 +12,13 @@ from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.board import Board
 from gateway.cache.exact import ExactCache
+from gateway.decision_log import DecisionLog
 from gateway.keys import ManagedKeys
 from gateway.ledger import Ledger
 from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.pulse import Pulse
+from gateway.recent import Recent
 from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import Settings
@@ -51,6 +53,8 @@ class Rooms:
     flights: Flights
     vault: Vault | None
     responses: ResponsesRoom
+    recent: Recent
+    decision_log: DecisionLog | None
     board: Board | None
     """Notes between processes, where there is a Redis."""
 
