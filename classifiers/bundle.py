@@ -7,7 +7,7 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,6 +89,8 @@ class Manifest:
     """From the graph's `hard` to the probability that a fast model falls short."""
     deep: Calibration
     """From the graph's `hard_deep` to the probability that a deep model falls short."""
+    reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Shares of difficulties and kinds over the training data, see `classifiers.training.reference`."""
 
 
 class BundleModel:
@@ -113,9 +115,19 @@ class BundleModel:
         return self._manifest.thresholds
 
     @property
+    def reference(self) -> Mapping[str, tuple[float, ...]]:
+        """How it judged its training data, as shares by signal; empty where that was not measured."""
+        return self._manifest.reference
+
+    @property
     def reads_sentences(self) -> bool:
         """Whether an encoder is part of it: then an estimate takes milliseconds, too long for an event loop."""
         return self._encoder is not None
+
+    @property
+    def encoder(self) -> SentenceEncoder | None:
+        """The sentence encoder, where there is one: others may want what it embeds."""
+        return self._encoder
 
     def estimate(self, conversation: Conversation) -> Estimate:
         """Judge one conversation. Never raises, for any text."""
@@ -225,6 +237,7 @@ def _manifest(written: Mapping[str, Any]) -> Manifest:
         thresholds={notch: float(value) for notch, value in written["thresholds"].items()},
         fast=_calibration(written["calibration"]["fast"]),
         deep=_calibration(written["calibration"]["deep"]),
+        reference={signal: tuple(shares) for signal, shares in written.get("reference", {}).items()},
     )
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
+from classifiers.batching import Batches
 from classifiers.bundle import BundleModel, load_bundle
 from classifiers.types import Conversation, DifficultyModel, Estimate
 
@@ -26,84 +23,15 @@ class BatchModel(DifficultyModel, Protocol):
         ...
 
 
-class Batcher:
-    """Owns one thread that runs a slow model; whatever has arrived while it was busy becomes its next batch.
-
-    Nothing waits for company: a single request starts at once, and under load batches grow by themselves. Open it
-    with ``with``; `close` waits for the batch under way and cancels what is still queued.
-    """
+class Batcher(Batches[Conversation, Estimate]):
+    """Batches for a slow model."""
 
     def __init__(self, model: BatchModel, most: int = _BATCH) -> None:
-        self._model = model
-        self._most = most
-        self._waiting: queue.SimpleQueue[tuple[Conversation, Future[Estimate]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=f"batcher-{model.name}", daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def submit(self, conversation: Conversation) -> Future[Estimate]:
-        """Queue one conversation. In asyncio, await ``asyncio.wrap_future(batcher.submit(conversation))``."""
-        future: Future[Estimate] = Future()
-        self._waiting.put((conversation, future))
-        return future
+        super().__init__(model.estimate_many, name=model.name, most=most)
 
     def swap(self, model: BatchModel) -> None:
         """Judge by another model from the next batch on, also what is already queued."""
-        self._model = model
-
-    def close(self) -> None:
-        """Stop the thread; estimates that have not been started are cancelled."""
-        self._waiting.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch, ending = self._gather(first)
-            self._answer(batch)
-            if ending:
-                break
-        self._cancel_rest()
-
-    def _gather(
-        self, first: tuple[Conversation, Future[Estimate]]
-    ) -> tuple[list[tuple[Conversation, Future[Estimate]]], bool]:
-        batch = [first]
-        while len(batch) < self._most:
-            try:
-                following = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if following is None:
-                return batch, True
-            batch.append(following)
-        return batch, False
-
-    def _answer(self, batch: list[tuple[Conversation, Future[Estimate]]]) -> None:
-        wanted = [(conversation, future) for conversation, future in batch if future.set_running_or_notify_cancel()]
-        try:
-            estimates = self._model.estimate_many([conversation for conversation, _ in wanted])
-        except Exception as error:  # noqa: BLE001 - handed to each waiting caller, who sees it raised
-            for _, future in wanted:
-                future.set_exception(error)
-            return
-        for (_, future), estimate in zip(wanted, estimates, strict=True):
-            future.set_result(estimate)
-
-    def _cancel_rest(self) -> None:
-        while True:
-            try:
-                left = self._waiting.get_nowait()
-            except queue.Empty:
-                return
-            if left is not None:
-                left[1].cancel()
+        self._do = model.estimate_many
 
 
 class BundleCascade:
@@ -127,6 +55,11 @@ class BundleCascade:
     def thresholds(self) -> Mapping[str, float]:
         """The second model's: where the tier hangs on a threshold, it is the second that judges."""
         return self.second.thresholds
+
+    @property
+    def reference(self) -> Mapping[str, tuple[float, ...]]:
+        """The first model's: it judges everything."""
+        return getattr(self.first, "reference", {})
 
     def glance(self, conversation: Conversation) -> Estimate:
         """Judge with the first model alone."""

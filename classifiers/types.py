@@ -24,6 +24,10 @@ class Kind(StrEnum):
     AGENTIC = "agentic"
 
 
+SCORE_BINS = 10
+"""Equal bins of difficulty in which distributions are compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One message, as text only. `developer` counts as `system`; images and audio leave no text."""

@@ -57,13 +57,15 @@ class Record:
     started: float = field(default_factory=time.perf_counter)
     tenant: str = ""
     key: str = ""
+    trace_id: str = ""
+    """The trace that the request belongs to, 32 hexadecimal digits; "" where it has none."""
     stream: bool = False
     request: RouteRequest | None = None
     conversation: str = ""
     """The conversation's name in the store: opaque, and never content."""
     decision: Decision | None = None
     cache: str = "bypass"
-    """What the cache did: ``hit-exact``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
+    """What the cache did: ``hit-exact``, ``hit-semantic``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
     thinking: str = ""

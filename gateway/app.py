@@ -19,9 +19,11 @@ from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
+from classifiers.batching import Batches
 from classifiers.bundle import DEFAULT_BUNDLE, BundleError, BundleModel, load_bundle
 from classifiers.cascade import Batcher, BundleCascade, open_model
 from classifiers.heuristic import HeuristicModel
+from classifiers.sentences import SentenceEncoder
 from classifiers.types import DifficultyModel
 from gateway.accounting import Accounts
 from gateway.admission import Admission, Gate
@@ -29,6 +31,9 @@ from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.cache.opening import Opened, open_store
+from gateway.cache.semantic.cache import SemanticCache
+from gateway.cache.semantic.embedding import Embedder, Vector
+from gateway.cache.semantic.index import NearestIndex
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
@@ -240,6 +245,9 @@ class Builder:
         self._limits: dict[RedisSettings, Limits] = {}
         self._failing_models: set[str] = set()
         self._batcher: Batcher | None = None
+        self._encoder: SentenceEncoder | None = None
+        self._embedding: Batches[str, Vector] | None = None
+        self._nearest: dict[tuple[CacheSettings, RedisSettings], NearestIndex] = {}
         self._attempts: Attempts | None = None
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
@@ -260,10 +268,11 @@ class Builder:
         managed_keys = await self._open_keys(settings)
         load_phrases()
         model = await asyncio.to_thread(open_serving_model, settings.routing.bundle)
-        self._metrics.show_model(model.name)
+        self._metrics.show_model(model.name, getattr(model, "reference", None))
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         ledger = await self._open_ledger(settings)
         decision_log = self._open_decision_log(settings.decision_log)
+        cache = self._open_cache(settings.cache, opened)
         accounts = Accounts(
             prices={name: price for name, price in prices.items() if price is not None},
             deep=settings.tiers.deep[0].backend,
@@ -294,7 +303,8 @@ class Builder:
             limits=limits,
             ledger=ledger,
             flights=self._open_flights(settings, opened),
-            cache=self._open_cache(settings.cache, opened),
+            cache=cache,
+            semantic=await self._open_semantic(settings, opened, cache, model),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
             recent=self._recent,
@@ -421,6 +431,37 @@ class Builder:
         if settings.mode == "off":
             return None
         return ExactCache(opened.store, settings, on_event=self._metrics.record_cache)
+
+    async def _open_semantic(
+        self, settings: Settings, opened: Opened, cache: ExactCache | None, model: DifficultyModel
+    ) -> SemanticCache | None:
+        """Give the semantic cache; its index outlives configurations that leave the cache's settings alone.
+
+        Raises:
+            SettingsError: the extra is not installed.
+        """
+        if cache is None or settings.cache.mode != "semantic":
+            return None
+        from gateway.cache.semantic import opening  # an extra: loaded where it is used
+
+        place = settings.cache, settings.redis
+        try:
+            if self._encoder is None:
+                self._encoder = await asyncio.to_thread(opening.open_encoder, model)
+            if place not in self._nearest:
+                self._nearest[place] = opening.open_index(settings.cache, settings.redis, opened.redis)
+        except opening.ExtraMissing as error:
+            raise SettingsError(str(error)) from None
+        if self._embedding is None:
+            self._embedding = self._closing.enter_context(opening.open_batches(self._encoder))
+        return SemanticCache(
+            cache,
+            self._nearest[place],
+            Embedder(self._encoder, self._embedding, budget_s=settings.cache.semantic.budget_ms / 1e3),
+            settings.cache.semantic,
+            secret=b"" if settings.cache.encryption_key is None else decode_key(settings.cache.encryption_key),
+            on_event=self._metrics.record_cache,
+        )
 
     def _open_vault(self, settings: Settings, opened: Opened) -> Vault | None:
         if not settings.vault.enabled:

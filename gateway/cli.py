@@ -13,6 +13,7 @@ import typer
 
 from classifiers.commands import register as register_classifier_commands
 from gateway.backends_command import commands as backends_commands
+from gateway.cache.semantic.commands import commands as cache_commands
 from gateway.keys.commands import commands as keys_commands
 from gateway.ledger.commands import usage
 from gateway.replaying.commands import register as register_replay_commands
@@ -190,6 +191,7 @@ def _fail(message: str) -> NoReturn:
 
 
 app.add_typer(backends_commands)
+app.add_typer(cache_commands)
 app.add_typer(keys_commands)
 app.add_typer(tenants_commands)
 app.command()(usage)

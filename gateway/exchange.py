@@ -8,6 +8,7 @@ ends, and under a watch for the client: when it leaves, the exchange is cancelle
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -129,7 +130,7 @@ class Exchange(Response):
         self._request = request
         self._rooms: Rooms = request.app.state.rooms
         self._life: Lifecycle = request.app.state.life
-        self._record = Record(endpoint)
+        self._record = Record(endpoint, trace_id=trace_of(request.headers))
         self._handler = handler
         self._errors = errors
         self._started = False
@@ -141,7 +142,7 @@ class Exchange(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and write the record whatever happens."""
         record, rooms = self._record, self._rooms
-        rooms.metrics.in_flight.inc()
+        rooms.metrics.begin_request()
         try:
             served = await self._serve_until_client_leaves(receive, send)
             if record.error is None and not self._is_detached:
@@ -321,9 +322,18 @@ def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> byte
     return "".join([*lines, "\n"]).encode("latin-1", "replace") if lines else b""
 
 
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def trace_of(headers: Mapping[str, str]) -> str:
+    """Give the id of the trace that a request belongs to, by W3C's `traceparent`; "" where it has none."""
+    found = _TRACEPARENT.match(headers.get("traceparent", ""))
+    return found[1] if found else ""
+
+
 async def close_record(rooms: Rooms, record: Record) -> None:
     """Count a request as served. Called exactly once for each."""
-    rooms.metrics.in_flight.dec()
+    rooms.metrics.end_request()
     rooms.accounts.close(record)
     if record.reservation is not None:
         rooms.limits.settle(record.reservation, record.used())

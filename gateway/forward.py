@@ -16,10 +16,11 @@ import msgspec
 from gateway.accounting import Attempt, Record, Spending
 from gateway.attempts import Course, Step
 from gateway.cache.answer import Answer as KeptAnswer
-from gateway.cache.exact import Plan
+from gateway.cache.exact import Hit, Plan
 from gateway.cache.key import NotCanonical, cache_key
 from gateway.cache.replay import paced
 from gateway.cache.replay import replay as replay_kept
+from gateway.cache.semantic.prompt import Prompt
 from gateway.calling import Given, call_once
 from gateway.continuing import going_on
 from gateway.errand import Errand, Outgoing
@@ -37,10 +38,13 @@ PASSED_ON_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version", "
 """Headers of a backend's answer that clients may rely on; all others stay behind."""
 
 CACHE_HEADER = "x-thalamus-cache"
+SIMILARITY_HEADER = "x-thalamus-cache-similarity"
 SHOWN_WAIT_S = 0.001
 """Time in line is told from this on."""
 
 _OPT_IN = {"on": True, "off": False}
+_EXACT_ONLY = "exact"
+"""What a caller writes who takes no answer to somebody else's words."""
 
 
 async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply:
@@ -72,7 +76,7 @@ async def _fetch_unless_kept(
     call: Call, *, decision: Decision, errand: Errand, keeping: _Keeping
 ) -> Reply | StreamReply:
     """Lead a flight. The one before it may have landed in another process since the cache was asked."""
-    if call.rooms.flights.are_shared and (kept := await keeping.find(call, decision, errand)):
+    if call.rooms.flights.are_shared and (kept := await keeping.find_exact(call, decision, errand)):
         return kept
     return await _fetch(call, decision, errand, keeping)
 
@@ -132,26 +136,52 @@ def _reason(decision: Decision, target: Target, attempts: list[Attempt]) -> Reas
     return Reason.LOAD if failed.error == UpstreamBusy.code else Reason.FALLBACK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Keeping:
     """What the cache may do for one request."""
 
     key: str
     plan: Plan
+    read_prompt: Callable[[], Prompt | None] | None = None
+    """Reads the prompt for the semantic cache, where it takes part; called once, and not before it is needed."""
+    _prompt: Prompt | None = None
 
     def is_shared(self, call: Call) -> bool:
         """Whether the request may get the answer of an identical one that is under way, and give its own."""
         return self.plan.read and self.plan.write and call.rooms.settings.cache.share_in_flight
 
     async def find(self, call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply | None:
-        """Give the kept answer as a reply, if there is one."""
+        """Give the kept answer as a reply: to the same request, else to one that asks the same in other words."""
+        if kept := await self.find_exact(call, decision, errand):
+            return kept
+        semantic, prompt = call.rooms.semantic, self.prompt
+        similar = await semantic.find(prompt, self.plan) if semantic is not None and prompt is not None else None
+        if similar is None:
+            return None
+        call.record.cache = "hit-semantic"
+        told = {SIMILARITY_HEADER: f"{min(similar.similarity, 1.0):.3f}"}
+        return self._reply(call, decision, errand, similar.hit, told)
+
+    async def find_exact(self, call: Call, decision: Decision, errand: Errand) -> Reply | StreamReply | None:
+        """Give the kept answer to the same request as a reply, if there is one."""
         cache, record = call.rooms.cache, call.record
         hit = await cache.lookup(self.key, self.plan) if cache else None
-        if hit is None:
-            record.cache = "miss"
-            return None
-        record.cache, record.target = "hit-exact", decision.targets[0]
-        headers = decision_headers(decision, record) | {"age": f"{hit.age_s:.0f}"}
+        record.cache = "miss" if hit is None else "hit-exact"
+        return None if hit is None else self._reply(call, decision, errand, hit, {})
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """The prompt as the semantic cache compares it; None where it takes no part."""
+        if self._prompt is None and self.read_prompt is not None:
+            self._prompt, self.read_prompt = self.read_prompt(), None
+        return self._prompt
+
+    def _reply(
+        self, call: Call, decision: Decision, errand: Errand, hit: Hit, told: Mapping[str, str]
+    ) -> Reply | StreamReply:
+        record = call.record
+        record.target = decision.targets[0]
+        headers = decision_headers(decision, record) | {"age": f"{hit.age_s:.0f}", **told}
         backend = call.rooms.backends[record.target.backend]
         if not errand.stream:
             return Reply(errand.shown(backend, errand.normal(backend, hit.answer.body)), headers)
@@ -160,9 +190,11 @@ class _Keeping:
         return StreamReply(b"", paced(frames, call.rooms.settings.cache.replay_pace), headers)
 
     async def keep(self, call: Call, answer: KeptAnswer) -> None:
-        """Offer an answer to the cache."""
-        if call.rooms.cache is not None:
-            await call.rooms.cache.offer(self.key, answer, self.plan)
+        """Offer an answer to the cache, and let its prompt be found by its meaning."""
+        if call.rooms.cache is None or await call.rooms.cache.offer(self.key, answer, self.plan) != "stored":
+            return
+        if call.rooms.semantic is not None and (prompt := self.prompt) is not None:
+            await call.rooms.semantic.add(prompt, self.key, self.plan)
 
 
 def _plan_keeping(call: Call, decision: Decision, errand: Errand) -> _Keeping | None:
@@ -174,21 +206,25 @@ def _plan_keeping(call: Call, decision: Decision, errand: Errand) -> _Keeping | 
         name: msgspec.json.decode(errand.fields[name]) for name in ("temperature", "seed") if name in errand.fields
     }
     endpoint = f"/v1/{errand.path}"
+    wish = call.headers.get(CACHE_HEADER, "")
     plan = cache.plan(
         endpoint,
         fields,
         cache_control=call.headers.get("cache-control"),
-        opted_in=_OPT_IN.get(call.headers.get(CACHE_HEADER, "")),
+        opted_in=_OPT_IN.get(wish),
     )
     if not (plan.read or plan.write):
         return None
     first = decision.targets[0]
     model = call.rooms.backends[first.backend].settings.model
+    asked = (call.caller.tenant, endpoint, f"{first.backend}/{model}", first.effort, errand.fields)
     try:
-        key = cache_key(call.caller.tenant, endpoint, f"{first.backend}/{model}", first.effort, errand.fields)
+        key = cache_key(*asked)
     except NotCanonical:
         return None
-    return _Keeping(key, plan)
+    semantic = call.rooms.semantic
+    reads_prompt = semantic is not None and wish != _EXACT_ONLY
+    return _Keeping(key, plan, partial(semantic.read, *asked) if semantic is not None and reads_prompt else None)
 
 
 async def _ask(call: Call, decision: Decision, errand: Errand, keeping: _Keeping | None, step: Step) -> Given:

@@ -12,6 +12,7 @@ from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.board import Board
 from gateway.cache.exact import ExactCache
+from gateway.cache.semantic.cache import SemanticCache
 from gateway.decision_log import DecisionLog
 from gateway.keys import ManagedKeys
 from gateway.ledger import Ledger
@@ -50,6 +51,7 @@ class Rooms:
     limits: Limits
     ledger: Ledger | None
     cache: ExactCache | None
+    semantic: SemanticCache | None
     flights: Flights
     vault: Vault | None
     responses: ResponsesRoom

@@ -15,7 +15,7 @@ from classifiers.bundle import Calibration, model_features
 from classifiers.features import FEATURES_VERSION
 from classifiers.sentences import SentenceEncoder, file_hashes
 from classifiers.terms import TermTable
-from classifiers.training import calibrate, dataset, export, vocabulary
+from classifiers.training import calibrate, dataset, export, reference, vocabulary
 from classifiers.training import fit as fitting
 from classifiers.training.card import card
 from classifiers.training.dataset import Example
@@ -84,6 +84,7 @@ def train(
         )
         summary = {"bundle": out.name, "trained_on": len(taught), "thresholds": fitted.thresholds, **fitted.errors}
         stages.do("write", lambda: export.write(trained, out, GOLDEN, card(out.name, summary, cortex=cortex)))
+        stages.do("reference", lambda: reference.write(out, examples))
     return summary
 
 

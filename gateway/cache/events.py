@@ -10,6 +10,7 @@ BreakerState = Literal["closed", "open", "half-open"]
 CallOutcome = Literal["ok", "timeout", "unreachable", "denied", "refused", "open"]
 EvictionReason = Literal["space", "quota", "expired"]
 LookupOutcome = Literal["hit", "miss", "stale", "unavailable", "unreadable"]
+SimilarOutcome = Literal["hit", "none", "far", "unlike", "gone", "late", "unavailable"]
 StoreOutcome = Literal[
     "stored",
     "bypassed",
@@ -70,7 +71,31 @@ class AnswerOffered:
     size: int = 0
 
 
-CacheEvent = RedisCalled | BreakerChanged | NearLookedUp | Evicted | AnswerLookedUp | AnswerOffered
+@dataclass(frozen=True, slots=True)
+class SimilarLookedUp:
+    """The semantic cache was asked; `facet` is in what the nearest prompt differs, where that is why it is no hit."""
+
+    outcome: SimilarOutcome
+    facet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarOffered:
+    """The prompt of a kept answer was offered to the semantic cache."""
+
+    outcome: Literal["stored", "late", "unavailable"]
+
+
+CacheEvent = (
+    RedisCalled
+    | BreakerChanged
+    | NearLookedUp
+    | Evicted
+    | AnswerLookedUp
+    | AnswerOffered
+    | SimilarLookedUp
+    | SimilarOffered
+)
 OnEvent = Callable[[CacheEvent], None]
 
 

@@ -130,6 +130,10 @@ class ExactCache:
         self._on_event(AnswerLookedUp("hit" if isinstance(found, Hit) else found))
         return found if isinstance(found, Hit) else None
 
+    async def look(self, key: str, plan: Plan) -> Hit | LookupOutcome:
+        """Give the kept answer, or why there is none to give. Another cache's look: it is counted there."""
+        return await self._find(key, plan)
+
     async def offer(self, key: str, answer: Answer, plan: Plan) -> StoreOutcome:
         """Keep an answer if it may be kept, and say what was done."""
         if not plan.write:

@@ -14,11 +14,43 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class SemanticSettings(_Frozen):
+    """When the answer to a prompt is given to one that asks the same in other words (`cache.mode: semantic`)."""
+
+    threshold: float = Field(
+        0.67,
+        gt=0,
+        le=1,
+        description="least cosine similarity; the content gate must agree besides, see docs/caching.md",
+    )
+    candidates: int = Field(8, ge=1, le=64, description="nearest prompts that the content gate looks at")
+    budget_ms: float = Field(
+        50.0, gt=0, le=10_000, description="milliseconds a request waits for its embedding; without it there is no hit"
+    )
+    entries: int = Field(
+        2000,
+        ge=1,
+        le=100_000,
+        description="prompts that can be found for one tenant, target, system prompt and set of parameters; the oldest "
+        "make room",
+    )
+    max_entries: int = Field(
+        20_000, ge=1, description="prompts in this process's index, over all tenants: about 2 KB each"
+    )
+    index: Literal["auto", "process"] = Field(
+        "auto",
+        description="auto: Redis' vector sets where it has them and cache.encryption_key is unset, else an index in "
+        "each process, shared through Redis · process: always the latter",
+    )
+
+
 class CacheSettings(_Frozen):
     """Which answers are kept, for how long, in how much space."""
 
-    mode: Literal["off", "exact"] = Field(
-        "off", description="exact: a repeated request is answered from the store · off: nothing is kept"
+    mode: Literal["off", "exact", "semantic"] = Field(
+        "off",
+        description="exact: a repeated request is answered from the store · semantic: one in other words as well "
+        "(needs the extra `semantic`) · off: nothing is kept",
     )
     store: Literal["deterministic", "opt-in", "all"] = Field(
         "deterministic",
@@ -44,6 +76,10 @@ class CacheSettings(_Frozen):
     )
     replay_pace: Literal["full", "recorded"] = Field(
         "full", description="stream a kept answer at full speed, or with the pauses it was recorded with"
+    )
+
+    semantic: SemanticSettings = Field(
+        default_factory=SemanticSettings, description="of `mode: semantic`: what is near enough, and how many are kept"
     )
 
     @field_validator("encryption_key")

@@ -30,6 +30,8 @@ async def erase_tenant(
     try:
         if rooms.cache is not None:
             erased["answers"] = await rooms.cache.erase(tenant)
+        if rooms.semantic is not None:
+            rooms.semantic.forget(tenant)
         erased["conversations"] = await rooms.sessions.erase(tenant)
         erased["responses"] = await rooms.responses.store.erase(tenant)
         if rooms.vault is not None:

@@ -41,7 +41,9 @@ async def readyz(request: Request) -> JSONResponse:
 
 @routes.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def show_metrics(request: Request) -> Response:
-    """Give all metrics in Prometheus' text format."""
+    """Give all metrics in Prometheus' text format, or in OpenMetrics' to who prefers it."""
     rooms: Rooms = request.app.state.rooms
     rooms.show_load()
+    if "application/openmetrics-text" in request.headers.get("accept", ""):
+        return Response(rooms.metrics.render(as_openmetrics=True), headers={"content-type": metrics.OPENMETRICS_TYPE})
     return Response(rooms.metrics.render(), media_type=metrics.CONTENT_TYPE)

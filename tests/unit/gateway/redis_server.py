@@ -18,6 +18,16 @@ import redis as redis_py
 _START_TIMEOUT_S = 10.0
 
 
+REDIS_8 = Path(__file__).parents[3] / ".cache" / "redis8" / "redis-server"
+
+
+def redis_8() -> str:
+    """Give the command of Redis 8, or skip the test where `make .cache/redis8/redis-server` could not fetch it."""
+    if not REDIS_8.exists():
+        pytest.skip("REDIS 8 IS NOT HERE: make .cache/redis8/redis-server fetches it")
+    return str(REDIS_8)
+
+
 class RedisServer:
     """One server process. `stop` and `start` may be called any number of times; the port stays."""
 

@@ -18,7 +18,7 @@ from gateway.cache.redis_guard import open_redis
 from gateway.cache.redis_store import RedisStore
 from gateway.cache.settings import RedisSettings
 from gateway.cache.store import ENTRY_OVERHEAD_BYTES, MemoryStore, Store, TieredStore
-from tests.unit.gateway.redis_server import RedisServer, running_redis
+from tests.unit.gateway.redis_server import RedisServer, redis_8, running_redis
 
 PREFIX = "test:"
 PATIENT = {"deadline_ms": 1000}  # these tests are about what is kept, not about how fast
@@ -44,18 +44,24 @@ def valkey_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def redis8_server() -> Iterator[RedisServer]:
+    with running_redis(binary=redis_8()) as server:
+        yield server
+
+
 @contextlib.asynccontextmanager
 async def redis_store(url: str, **settings: object) -> AsyncIterator[RedisStore]:
     async with open_redis(RedisSettings(url=SecretStr(url), **{**PATIENT, **settings})) as redis:
         yield RedisStore(redis, key_prefix=PREFIX)
 
 
-@pytest.fixture(params=["memory", "redis", "valkey", "tiered"])
+@pytest.fixture(params=["memory", "redis", "redis8", "valkey", "tiered"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore(1_000_000)
         return
-    server = request.getfixturevalue("valkey_server" if request.param == "valkey" else "redis_server")
+    server = request.getfixturevalue("redis_server" if request.param == "tiered" else f"{request.param}_server")
     url = f"redis://127.0.0.1:{server.port}/0"
     async with redis_store(url) as far:
         await far._redis.run("flush", lambda client: client.flushdb())

@@ -1,0 +1,140 @@
+"""Cost: for whoever pays."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from dashboards.parts import Q, dashboard, graph, number, row
+from dashboards.promql import or_zero, rate, recorded
+
+_HOUR = " * 3600"
+_BACKEND = 'backend=~"$backend"'
+_CACHED, _INPUT, _REASONING, _OUTPUT = (
+    f'sort="{sort}", {_BACKEND}' for sort in ("cached", "input", "reasoning", "output")
+)
+_TENANT, _DONE = 'tenant=~"$tenant"', 'outcome="done"'
+
+
+def cost() -> Dashboard:
+    """Build it."""
+    reader = "For whoever pays: what is spent, by whom, and what the router saves."
+    board = dashboard("cost", "Cost", reader, ("cluster", "tenant", "backend"))
+    for figure in (
+        number(
+            "Spent per hour",
+            "As planned. Prices are the configuration's.",
+            Q(rate("thalamus_cost_dollars_total") + _HOUR),
+            "currencyUSD",
+            width=6,
+        ),
+        number(
+            "Saved per hour",
+            "Against everything on the deep tier; estimated.",
+            Q(rate("thalamus_saved_dollars_total") + _HOUR),
+            "currencyUSD",
+            width=6,
+        ),
+        number(
+            "Thirty days at this pace",
+            "Under the budget (thalamus:budget_dollars:per30d, 1000 as shipped).",
+            Q(f"sum ({recorded('thalamus:cost_dollars:forecast30d')})"),
+            "currencyUSD",
+            width=6,
+        ),
+        number(
+            "Of the budget, at this pace",
+            "Under 100 %.",
+            Q(f"sum ({recorded('thalamus:cost_dollars:forecast30d')}) / scalar(thalamus:budget_dollars:per30d)"),
+            "percentunit",
+            warn=1,
+            width=6,
+        ),
+    ):
+        board = board.with_panel(figure)
+    board = board.with_row(row("Where it goes"))
+    for panel in (
+        graph(
+            "Spend by backend, per hour",
+            "Mostly the deep backends', by few requests. A fast one that leads is used for what should be cached.",
+            Q(rate("thalamus_cost_dollars_total", "backend", _BACKEND) + _HOUR, "{{backend}}"),
+            unit="currencyUSD",
+            is_stacked=True,
+        ),
+        graph(
+            "Spend by tenant, per hour",
+            "No surprise. For the exact account use thalamus usage.",
+            Q(
+                f"topk(10, {rate('thalamus_tenant_cost_dollars_total', 'tenant', _TENANT)}{_HOUR})",
+                "{{tenant}}",
+            ),
+            unit="currencyUSD",
+            is_stacked=True,
+        ),
+        graph(
+            "Dollars per thousand requests",
+            "Level. A rise at an even share of deep means longer answers or more thinking.",
+            Q(f"1000 * {rate('thalamus_cost_dollars_total')} / {rate('thalamus_requests_total', where=_DONE)}"),
+            unit="currencyUSD",
+        ),
+        graph(
+            "Tokens per second by sort",
+            "Level with the requests. A rise of reasoning alone means more effort than before.",
+            Q(rate("thalamus_tokens_total", "sort", _BACKEND), "{{sort}}"),
+        ),
+        graph(
+            "Share of input from the backends' prefix caches",
+            "High where conversations are long; it falls when they lose their replica.",
+            Q(
+                f"({rate('thalamus_tokens_total', 'backend', _CACHED)} "
+                f"or 0 * {rate('thalamus_tokens_total', 'backend', _INPUT)}) / "
+                f"{rate('thalamus_tokens_total', 'backend', _INPUT)}",
+                "{{backend}}",
+            ),
+            unit="percentunit",
+        ),
+        graph(
+            "Share of output that is reasoning",
+            "What deep is paid for. Near all of it: the effort is too high for these questions.",
+            Q(
+                f"{rate('thalamus_tokens_total', 'backend', _REASONING)} / "
+                f"{rate('thalamus_tokens_total', 'backend', _OUTPUT)}",
+                "{{backend}}",
+            ),
+            unit="percentunit",
+        ),
+    ):
+        board = board.with_panel(panel)
+    board = board.with_row(row("What the router saves"))
+    for panel in (
+        graph(
+            "Share saved",
+            "Level. Less than half of the week's: ThalamusSavingsCollapsed.",
+            Q(recorded("thalamus:saved:share_rate6h"), "6 h"),
+            Q(recorded("thalamus:saved:share_rate7d"), "7 d"),
+            unit="percentunit",
+        ),
+        graph(
+            "Saved, and paid in excess, per hour",
+            "The second is small. It rises where cascades pay twice.",
+            Q(rate("thalamus_saved_dollars_total") + _HOUR, "saved"),
+            Q(rate("thalamus_overspent_dollars_total") + _HOUR, "in excess"),
+            unit="currencyUSD",
+        ),
+        graph(
+            "Budgets met, usage not written",
+            "0. Budgets: talk to the caller. Usage: the disk or Redis is away; it is tried again.",
+            Q(rate("thalamus_limit_refusals_total", "scope", 'unit="dollars"'), "budget of a {{scope}}"),
+            Q(or_zero(rate("thalamus_ledger_failures_total")), "usage not written"),
+            unit="ops",
+        ),
+        graph(
+            "Forecast of thirty days",
+            "Below the budget's line.",
+            Q(f"sum ({recorded('thalamus:cost_dollars:forecast30d')})", "forecast"),
+            Q("thalamus:budget_dollars:per30d", "budget"),
+            unit="currencyUSD",
+            width=24,
+        ),
+    ):
+        board = board.with_panel(panel)
+    return board

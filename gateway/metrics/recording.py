@@ -1,0 +1,287 @@
+"""Counts what happened, one function per event, in the metrics that the catalogue declares.
+
+Several processes on one port keep their values in files (`share_metrics`), and each gives the sum of all: what was
+counted by a process that has ended stays, what it said of how things are goes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from itertools import product
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from gateway.accounting import Record
+from gateway.admission import Gate
+from gateway.attempts import AttemptEvent
+from gateway.cache.events import (
+    AnswerLookedUp,
+    AnswerOffered,
+    BreakerChanged,
+    CacheEvent,
+    Evicted,
+    NearLookedUp,
+    RedisCalled,
+    SimilarLookedUp,
+    SimilarOffered,
+)
+from gateway.metrics import catalogue
+from gateway.metrics.catalogue import Metric
+from gateway.metrics.drift import Drift
+from gateway.metrics.registry import is_shared, make_all
+from gateway.prices import Usage
+from gateway.queueing import QueueEvent
+from gateway.upstream.pool import Pool
+from gateway.upstream.replica import CONDITIONS
+from gateway.vault import Mended
+from router.guard import FellBack, GuardEvent
+from router.types import Reason, Tier
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
+
+_DEEP = frozenset({Tier.DEEP, Tier.DEEP_MINI})
+
+MOST_TENANTS = 200
+"""Tenants that have a series of their own: they come from keys, of which an operator may make any number."""
+
+
+class Metrics:
+    """The gateway's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.is_shared = is_shared()
+        self._shown: dict[Metric, set[tuple[str, ...]]] = {}
+        self.registry = CollectorRegistry()
+        self._metrics = make_all(self.registry)
+        self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
+        self._tenants: set[str] = set()
+        self._model = ""
+        self._drift = Drift({})
+        self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
+        # From 0 on, or an alert on their increase would miss the first of each.
+        for result in ("applied", "refused"):
+            self._child(catalogue.RELOADS, result)
+        for unit, scope in product(("calls", "tokens", "dollars", "concurrent"), ("key", "tier")):
+            self._child(catalogue.REFUSALS, unit, scope)
+
+    def record_cache(self, event: CacheEvent) -> None:
+        """Count what the cache or Redis did."""
+        match event:
+            case RedisCalled(operation, outcome, seconds):
+                self._child(catalogue.CACHE_EVENTS, "redis", outcome).inc()
+                self._child(catalogue.REDIS_SECONDS, operation).observe(seconds)
+            case BreakerChanged(state):
+                self._show(catalogue.REDIS_BREAKER, {(state,): 1})
+            case AnswerLookedUp(outcome):
+                self._child(catalogue.CACHE_EVENTS, "lookup", outcome).inc()
+            case AnswerOffered(outcome):
+                self._child(catalogue.CACHE_EVENTS, "offer", outcome).inc()
+            case SimilarLookedUp(outcome, facet):
+                self._child(catalogue.CACHE_EVENTS, "semantic", outcome if facet is None else f"unlike-{facet}").inc()
+            case SimilarOffered(outcome):
+                self._child(catalogue.CACHE_EVENTS, "semantic-offer", outcome).inc()
+            case NearLookedUp(hit):
+                self._child(catalogue.CACHE_EVENTS, "first-level", "hit" if hit else "miss").inc()
+            case Evicted(reason):
+                self._child(catalogue.CACHE_EVENTS, "eviction", reason).inc()
+
+    def record_attempt(self, event: AttemptEvent) -> None:
+        """Count a hedge, a retry that there was nothing left for, or a continuation."""
+        self._child(catalogue.ATTEMPT_EVENTS, event.what, event.backend, event.result).inc()
+
+    def record_keep_alive(self, endpoint: str) -> None:
+        """Count a sign of life."""
+        self._child(catalogue.KEEP_ALIVES, endpoint).inc()
+
+    def record_shed(self) -> None:
+        """Count a request that was turned away for the event loop's sake."""
+        self._child(catalogue.SHED).inc()
+
+    def record_queue(self, event: QueueEvent) -> None:
+        """Count somebody who waited in line."""
+        self._child(catalogue.QUEUE_WAIT, event.queue, event.result).observe(event.waited_s)
+
+    def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
+        """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
+        self._child(catalogue.LAG).set(lag_s)
+        self._show(catalogue.DRIFT, {(signal,): index for signal, index in self._drift.indices().items()})
+        self._child(catalogue.TASKS).set(len(asyncio.all_tasks()))
+        pools = list(pools)
+        now = time.monotonic()
+        replicas = [(pool.backend, replica) for pool in pools for replica in pool.replicas]
+        queues = [*(gate.queue for gate in gates.values()), *(pool.queue for pool in pools)]
+        self._show(catalogue.TIER_CALLS, {(tier.value,): gate.in_flight for tier, gate in gates.items()})
+        self._show(catalogue.QUEUE_DEPTH, {(queue.name,): len(queue) for queue in queues})
+        self._show(catalogue.REPLICA_CALLS, {(backend, one.name): one.in_flight for backend, one in replicas})
+        self._show(catalogue.REPLICA_TOKENS, {(backend, one.name): one.tokens for backend, one in replicas})
+        conditions: dict[tuple[str, ...], float] = {
+            (backend, one.name, known): float(known == condition)
+            for backend, one in replicas
+            for condition in (one.condition(now),)
+            for known in CONDITIONS
+        }
+        self._show(catalogue.REPLICA_CONDITION, conditions)
+
+    def _show(self, gauge: Metric, series: Mapping[tuple[str, ...], float]) -> None:
+        """Set a gauge's series to these; others that it has had are gone, or 0 where files keep them."""
+        for labels in self._shown.get(gauge, set()) - series.keys():
+            if self.is_shared:
+                self._child(gauge, *labels).set(0)
+            else:
+                self._metrics[gauge].remove(*labels)
+                self._children.pop((gauge, labels), None)
+        for labels, value in series.items():
+            self._child(gauge, *labels).set(value)
+        self._shown[gauge] = set(series)
+
+    def record_dropped_lines(self, lines: int) -> None:
+        """Count lines of the decision log that could not be written; called from the log's thread."""
+        self._child(catalogue.DROPPED_LINES).inc(lines)
+
+    def record_feedback(self, verdict: str, tier: str) -> None:
+        """Count what a caller thinks of an answer; the tier is who answered."""
+        self._child(catalogue.FEEDBACK, verdict, tier).inc()
+
+    def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
+        """Say which difficulty model decides from now on, and how it judged its training data."""
+        if name != self._model:
+            self._model, self._drift = name, Drift(reference or {})
+        self._show(catalogue.MODEL_INFO, {(name,): 1})
+
+    def record_guard(self, event: GuardEvent) -> None:
+        """Count what went wrong with the difficulty model."""
+        metric = catalogue.DECISION_FALLBACKS if isinstance(event, FellBack) else catalogue.DECISION_OVERRUNS
+        self._child(metric, event.model).inc()
+
+    def record_history(self, backend: str, mended: Mended) -> None:
+        """Count the messages of a history whose reasoning was put back, is missing, or was taken out."""
+        for outcome in ("restored", "missing", "stripped"):
+            if count := getattr(mended, outcome):
+                self._child(catalogue.HISTORY, backend, outcome).inc(count)
+
+    def record_limit(self, unit: str, scope: str) -> None:
+        """Count a limit that was met: `tier` moves a request to another, `key` refuses it."""
+        self._child(catalogue.REFUSALS, unit, scope).inc()
+
+    def record_ledger_failure(self) -> None:
+        """Count a time that usage could not be written."""
+        self._child(catalogue.LEDGER_FAILURES).inc()
+
+    def record_reload(self, result: str) -> None:
+        """Count one reload: `applied` or `refused`."""
+        self._child(catalogue.RELOADS, result).inc()
+
+    def begin_request(self) -> None:
+        """Count a request that is being served from now on."""
+        self._child(catalogue.IN_FLIGHT).inc()
+
+    def end_request(self) -> None:
+        """Count it no longer."""
+        self._child(catalogue.IN_FLIGHT).dec()
+
+    def record_request(self, record: Record) -> None:
+        """Count one finished request."""
+        target = record.target
+        backend = target.backend if target else ""
+        tier = target.tier.value if target and target.tier else ""
+        child = self._child
+        child(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome.value, record.error or "").inc()
+        child(catalogue.REQUEST_SECONDS, record.endpoint, tier).observe(record.total_s, _exemplar(record))
+        child(catalogue.GATEWAY_SECONDS, record.endpoint).observe(record.gateway_s)
+        child(catalogue.CACHED, record.cache).inc()
+        for attempt in record.attempts:
+            child(catalogue.ATTEMPTS, attempt.backend, attempt.replica, attempt.error or "").inc()
+            if attempt.check is not None:
+                child(catalogue.CHECKS, attempt.backend, attempt.check).inc()
+        if record.attempts:
+            child(catalogue.UPSTREAM_SECONDS, backend).observe(record.upstream_s)
+        self._count_pace(record, tier, backend)
+        self._count_decision(record)
+        self._count_usage(record, backend)
+
+    def _count_pace(self, record: Record, tier: str, backend: str) -> None:
+        if record.first_token_s is None:
+            return
+        self._child(catalogue.FIRST_TOKEN_SECONDS, tier, backend).observe(record.first_token_s, _exemplar(record))
+        tokens = record.usage.output - 1 if record.usage is not None else 0
+        if tokens > 0 and not record.is_kept:
+            each = (record.total_s - record.first_token_s) / tokens
+            self._child(catalogue.OUTPUT_TOKEN_SECONDS, tier, backend).observe(each)
+
+    def _count_decision(self, record: Record) -> None:
+        decision, request = record.decision, record.request
+        if decision is None:
+            return
+        decided = decision.tier.value if decision.tier else ""
+        self._child(
+            catalogue.DECISIONS, decided, decision.reason.value, decision.kind or "", decision.effort or ""
+        ).inc()
+        self._child(catalogue.DECISION_SECONDS).observe(record.decision_s)
+        if decision.difficulty is not None:
+            self._child(catalogue.DIFFICULTY).observe(decision.difficulty)
+            if decision.kind is not None:
+                self._drift.note(decision.difficulty, decision.kind)
+        before = request.session.tier if request is not None and request.session is not None else None
+        if before is not None and decision.tier is not None and (before in _DEEP) != (decision.tier in _DEEP):
+            direction = "up" if decision.tier in _DEEP else "down"
+            by = "client" if decision.reason is Reason.CLIENT else "router"
+            self._child(catalogue.TIER_CHANGES, direction, by).inc()
+
+    def _count_usage(self, record: Record, backend: str) -> None:
+        if record.cost and record.tenant:
+            self._child(catalogue.TENANT_COST, self._tenant(record.tenant)).inc(record.cost)
+        for spending in record.besides:
+            self._count_call(spending.backend, spending.usage, spending.cost)
+        if record.usage is None:
+            return
+        self._count_call(backend, record.usage, record.own_cost)
+        if record.saved is not None:
+            self._child(catalogue.SAVED if record.saved >= 0 else catalogue.OVERSPENT).inc(abs(record.saved))
+
+    def _count_call(self, backend: str, usage: Usage, cost: float | None) -> None:
+        amounts = (("input", usage.input), ("output", usage.output))
+        details = (("cached", usage.cached), ("reasoning", usage.reasoning))
+        for sort, tokens in (*amounts, *details):
+            if tokens:
+                self._child(catalogue.TOKENS, backend, sort).inc(tokens)
+        if cost is not None:
+            self._child(catalogue.COST, backend).inc(cost)
+
+    def _tenant(self, tenant: str) -> str:
+        if tenant not in self._tenants:
+            if len(self._tenants) >= MOST_TENANTS:
+                return "other"
+            self._tenants.add(tenant)
+        return tenant
+
+    def _child(self, metric: Metric, *labels: str) -> Any:
+        """Give a metric's series for some labels, found once: prometheus-client locks and copies at every look."""
+        key = (metric, labels)
+        found = self._children.get(key)
+        if found is None:
+            made = self._metrics[metric]
+            found = self._children[key] = made.labels(*labels) if labels else made
+        return found
+
+    def render(self, *, as_openmetrics: bool = False) -> bytes:
+        """Write all metrics in Prometheus' text format or OpenMetrics'; of all workers where there are several.
+
+        Exemplars are in OpenMetrics' only, and of a single process only: files do not hold them.
+        """
+        write = openmetrics.generate_latest if as_openmetrics else generate_latest
+        if not self.is_shared:
+            return bytes(write(self.registry))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return bytes(write(registry))
+
+
+def _exemplar(record: Record) -> dict[str, str] | None:
+    return {"trace_id": record.trace_id} if record.trace_id else None

@@ -1,0 +1,164 @@
+"""What is counted: each metric is declared once and described, and callers cannot invent series."""
+
+import math
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from classifiers.bundle import list_bundles, load_bundle
+from classifiers.types import Kind
+from gateway.accounting import Attempt, Outcome, Record
+from gateway.metrics import Metrics
+from gateway.metrics.catalogue import CATALOGUE
+from gateway.metrics.describe import describe
+from gateway.metrics.drift import Drift, stability_index
+from gateway.metrics.recording import MOST_TENANTS
+from gateway.prices import Usage
+from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
+
+MOST_SERIES = 2500
+"""Of one gateway with two backends, whatever callers do."""
+
+
+def series_of(metrics):
+    return [
+        (sample.name, tuple(sorted(sample.labels.items())), sample.value)
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    ]
+
+
+def value(metrics, name, **labels):
+    return sum(
+        number for found, own, number in series_of(metrics) if found == name and labels.items() <= dict(own).items()
+    )
+
+
+def test_the_page_is_written_from_the_catalogue():
+    page = Path(__file__).parents[3] / "docs" / "metrics.md"
+    assert page.read_text(encoding="utf-8") == describe(), "python -m gateway.metrics.describe > docs/metrics.md"
+
+
+def test_names_are_unique_and_every_metric_says_what_to_do():
+    assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE)
+    for metric in CATALOGUE:
+        assert metric.name.startswith("thalamus_")
+        assert metric.meaning.endswith(".")
+        assert metric.action.endswith(".")
+        assert bool(metric.buckets) == (metric.type == "histogram")
+
+
+def invented(number):
+    """A request of which all that a caller can choose was never seen before."""
+    target = Target(("swift", "sage")[number % 2], Effort.NONE, (Tier.FAST, Tier.DEEP)[number % 2])
+    record = Record("chat", tenant=f"tenant-{number}", key=f"key-{number}", conversation=f"c-{number}")
+    record.request = RouteRequest(
+        model=f"model-{number}", conversation=None, attributes={"metadata.user": f"user-{number}"}
+    )
+    record.target = target
+    record.attempts = [Attempt(target.backend, None, replica="a")]
+    record.usage, record.cost, record.own_cost = Usage(10, 10), 0.01, 0.01
+    record.outcome, record.first_token_s, record.total_s = Outcome.DONE, 0.1, 0.5
+    return record
+
+
+def test_ten_thousand_invented_models_keys_and_users_make_no_more_series_than_stated():
+    metrics = Metrics()
+    for number in range(10_000):
+        metrics.record_request(invented(number))
+    assert len(series_of(metrics)) < MOST_SERIES
+    tenants = {dict(labels)["tenant"] for name, labels, _ in series_of(metrics) if "tenant_cost" in name}
+    assert len(tenants) == MOST_TENANTS + 1
+    assert value(metrics, "thalamus_tenant_cost_dollars_total") == pytest.approx(100)
+    assert value(metrics, "thalamus_requests_total") == 10_000
+
+
+def decided(before, after, reason):
+    session = Session(before, "b", 0.5) if before else None
+    record = Record("chat")
+    record.request = RouteRequest(model="auto", conversation=None, bounds=Bounds(), session=session)
+    record.decision = Decision(
+        id="d", tier=after, targets=(Target("b", None, after),), reason=reason, effort=None, effort_asked=None,
+        difficulty=0.5, kind=None, threshold=0.5, dial="balanced", estimate=None, steps=(),
+    )  # fmt: skip
+    return record
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason", "counted"),
+    [
+        (Tier.FAST, Tier.DEEP, Reason.CLIENT, ("up", "client")),
+        (Tier.FAST, Tier.DEEP_MINI, Reason.DIFFICULTY, ("up", "router")),
+        (Tier.DEEP, Tier.FAST, Reason.CLIENT, ("down", "client")),
+        (Tier.DEEP, Tier.DEEP_MINI, Reason.DIFFICULTY, None),
+        (None, Tier.DEEP, Reason.CLIENT, None),
+    ],
+)
+def test_a_change_of_tier_within_a_conversation_is_counted_by_whose_will_it_was(before, after, reason, counted):
+    metrics = Metrics()
+    metrics.record_request(decided(before, after, reason))
+    assert value(metrics, "thalamus_tier_changes_total") == (1 if counted else 0)
+    if counted:
+        assert value(metrics, "thalamus_tier_changes_total", direction=counted[0], by=counted[1]) == 1
+
+
+def test_time_per_token_is_of_streams_that_a_backend_gave():
+    metrics = Metrics()
+    record = invented(0)
+    record.usage = Usage(10, 41)
+    metrics.record_request(record)
+    kept = invented(0)
+    kept.cache = "hit-exact"
+    metrics.record_request(kept)
+    assert value(metrics, "thalamus_output_token_seconds_count") == 1
+    assert value(metrics, "thalamus_output_token_seconds_sum") == pytest.approx(0.01)
+    assert value(metrics, "thalamus_cached_requests_total", cache="hit-exact") == 1
+
+
+def test_a_slow_bucket_leads_to_a_trace():
+    metrics = Metrics()
+    record = invented(0)
+    record.trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    metrics.record_request(record)
+    families = read_openmetrics(metrics.render(as_openmetrics=True).decode())
+    exemplars = [sample.exemplar for family in families for sample in family.samples if sample.exemplar]
+    assert {exemplar.labels["trace_id"] for exemplar in exemplars} == {record.trace_id}
+    assert "# EOF" not in metrics.render().decode()
+
+
+REFERENCE = {"difficulty": [0.5, 0.3] + [0.025] * 8, "kind": [0.2] * 5 + [0.0] * 4}
+
+
+def test_the_stability_index_is_that_of_the_formula():
+    assert stability_index([0.5, 0.5], [0.5, 0.5]) == 0
+    assert stability_index([0.5, 0.5], [0.25, 0.75]) == pytest.approx(0.25 * math.log(2) + 0.25 * math.log(1.5))
+    assert stability_index([1.0, 0.0], [0.0, 1.0]) < 20  # a value that never came leaves it finite
+
+
+def test_traffic_that_moves_away_from_training_is_seen_and_seen_no_more_when_it_comes_back():
+    drift = Drift(REFERENCE, last=400, fewest=200)
+    kinds = list(Kind)
+
+    def traffic(shares):
+        for at, share in enumerate(shares):
+            for number in range(round(400 * share)):
+                drift.note(at / 10 + 0.05, kinds[number % 5])
+
+    for _ in range(199):
+        drift.note(0.0, Kind.CHAT)
+    assert drift.indices() == {}
+    traffic(REFERENCE["difficulty"])
+    assert drift.indices() == pytest.approx({"difficulty": 0, "kind": 0}, abs=0.01)
+    traffic(reversed(REFERENCE["difficulty"]))
+    assert drift.indices()["difficulty"] > 2
+    traffic(REFERENCE["difficulty"])
+    assert drift.indices()["difficulty"] < 0.01
+
+
+def test_every_bundle_says_what_drift_is_measured_against():
+    for name in list_bundles():
+        reference = load_bundle(name).reference
+        assert {signal: len(shares) for signal, shares in reference.items()} == {"difficulty": 10, "kind": len(Kind)}
+        assert all(sum(shares) == pytest.approx(1, abs=0.001) for shares in reference.values())
