@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 IMAGE_LOCK := $(LOCK) --constraints requirements/dev.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview tools manifests rehearse lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview tools manifests rehearse pictures lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ chaos: dev  ## do harm for ten minutes, and write docs/reliability.md
 
 soak: dev  ## an hour at 200 requests/s: nothing may grow or be left behind (SOAK_ARGS='--minutes 10 --rate 50')
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
+
+pictures: dev  ## take the pictures of the console in docs/pictures again (needs chromium)
+	$(BIN)/python -m tests.console.pictures
 
 bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm

@@ -25,7 +25,7 @@ from classifiers.cascade import Batcher, BundleCascade, open_model
 from classifiers.heuristic import HeuristicModel
 from classifiers.sentences import SentenceEncoder
 from classifiers.types import DifficultyModel
-from gateway.accounting import Accounts, Writer
+from gateway.accounting import Accounts
 from gateway.admission import Admission, Gate
 from gateway.attempts import Attempts
 from gateway.auth import Keyring
@@ -39,12 +39,17 @@ from gateway.cache.store import MemoryStore
 from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.endpoints import (
     admin,
+    admin_cache,
+    admin_decisions,
+    admin_dial,
     admin_keys,
     admin_tenants,
     admin_usage,
     chat,
     completions,
+    console,
     embeddings,
+    feedback,
     health,
     messages,
     models,
@@ -65,6 +70,7 @@ from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.prices import find_price
 from gateway.pulse import Pulse, beating
+from gateway.recent import Recent
 from gateway.redaction import Redactor
 from gateway.resuming import resumable
 from gateway.rooms import Rooms
@@ -144,6 +150,11 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         admin_keys,
         admin_tenants,
         admin_usage,
+        admin_decisions,
+        admin_dial,
+        admin_cache,
+        feedback,
+        console,
     ):
         app.include_router(endpoint.routes)
     app.add_exception_handler(ThalamusError, _answer_error)
@@ -221,6 +232,7 @@ class Builder:
         self._background = background
         self._closing = closing
         self._metrics = Metrics()
+        self._recent = Recent()
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
@@ -263,6 +275,7 @@ class Builder:
         self._metrics.show_model(model.name, getattr(model, "reference", None))
         prices = {name: find_price(backend.settings, backend.dialect.host) for name, backend in backends.items()}
         ledger = await self._open_ledger(settings)
+        decision_log = self._open_decision_log(settings.decision_log, settings.redaction)
         cache = self._open_cache(settings.cache, opened)
         tracer = self._open_tracer(settings)
         accounts = Accounts(
@@ -272,8 +285,9 @@ class Builder:
                 self._metrics.record_request,
                 request_logger(settings.telemetry),
                 *(() if ledger is None else (ledger,)),
-                *self._open_decision_log(settings.decision_log, settings.redaction),
+                *(() if decision_log is None else (decision_log,)),
                 *(() if tracer is None else (tracer,)),
+                self._recent.writer(redact=_redactor(settings.redaction) if settings.decision_log.content else None),
             ),
         )
         for name, old in previous.backends.items() if previous else ():
@@ -300,6 +314,8 @@ class Builder:
             semantic=await self._open_semantic(settings, opened, cache, model),
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
+            recent=self._recent,
+            decision_log=decision_log,
             board=opened.board,
         )
 
@@ -357,10 +373,10 @@ class Builder:
             self._tracers[place] = Tracer(tracing, export)
         return self._tracers[place]
 
-    def _open_decision_log(self, settings: DecisionLogSettings, redaction: RedactionSettings) -> tuple[Writer, ...]:
+    def _open_decision_log(self, settings: DecisionLogSettings, redaction: RedactionSettings) -> DecisionLog | None:
         """Open the decision log where one is wanted, once per configuration of it."""
         if settings.path is None:
-            return ()
+            return None
         place = settings, repr(redaction)
         if place not in self._decision_logs:
             path = settings.path
@@ -372,7 +388,7 @@ class Builder:
                 raise SettingsError(f"decision_log.path: {settings.path}: {error.strerror}") from None
             self._closing.callback(log.close)
             self._decision_logs[place] = log
-        return (self._decision_logs[place],)
+        return self._decision_logs[place]
 
     async def _open_store(self, cache: CacheSettings, redis: RedisSettings) -> Opened:
         """Open the store that is asked for, once per configuration of it."""

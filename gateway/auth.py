@@ -79,6 +79,11 @@ class Keyring:
         self._version = -1
         self._local = replace(LOCAL, meters=meters_of(limits, ())) if limits else LOCAL
 
+    @property
+    def asks(self) -> bool:
+        """Whether callers have to show a key."""
+        return bool(self._configured) or (self._managed is not None and self._managed.are_asked_for)
+
     def identify(self, authorization: str | None, api_key: str | None = None, address: str | None = None) -> Caller:
         """Find the caller behind an ``Authorization: Bearer …`` header, or else behind Anthropic's ``x-api-key: …``.
 
@@ -95,7 +100,7 @@ class Keyring:
         managed = self._managed
         if managed is not None and managed.version != self._version:
             self._take_over(managed)
-        if not self._configured and not (managed is not None and managed.are_asked_for):
+        if not self.asks:
             return self._local
         scheme, _, token = (authorization or f"Bearer {api_key or ''}").partition(" ")
         if scheme.lower() != "bearer" or not token:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from classifiers.types import Turn
 from gateway.redaction import Redactor
-from router.replay import FORMAT, METADATA, Decided, Logged, Served, Tokens, without_content
+from router.replay import FORMAT, METADATA, Decided, Feedback, Logged, Served, Tokens, without_content
 from router.types import Decision, RouteRequest
 
 if TYPE_CHECKING:  # the settings import this module, and accounting imports the settings
@@ -83,7 +83,7 @@ class DecisionLog:
         self._redact = redact or Redactor()
         self._pseudonyms = secrets.token_bytes(32)
         self._lock = threading.Lock()
-        self._lines: list[tuple[Logged, int]] = []
+        self._lines: list[tuple[Logged | Feedback, int]] = []
         self._waiting_bytes = 0
         self._wanted = threading.Event()
         self._closing = threading.Event()
@@ -100,8 +100,11 @@ class DecisionLog:
         """Take a finished record; one that was not routed, or only explained, leaves no line. Never blocks."""
         if record.request is None or record.decision is None or record.endpoint == "route":
             return
-        line = self._line(record, record.request, record.decision)
-        size = USUAL_LINE_BYTES + (_content_bytes(record.request) if self._content else 0)
+        conversation = self._pseudonym(record.conversation)
+        line = logged_of(record, record.request, record.decision, content=self._content, conversation=conversation)
+        self._offer(line, USUAL_LINE_BYTES + (_content_bytes(record.request) if self._content else 0))
+
+    def _offer(self, line: Logged | Feedback, size: int) -> None:
         with self._lock:
             taken = not self._closing.is_set() and self._waiting_bytes + size <= MOST_WAITING_BYTES
             if taken:
@@ -112,37 +115,16 @@ class DecisionLog:
         else:
             self._count_dropped(1)
 
+    def record_feedback(self, given: Feedback) -> None:
+        """Take what a caller thinks of an answer; its words only where content is logged. Never blocks."""
+        self._offer(given if self._content else msgspec.structs.replace(given, note=None), USUAL_LINE_BYTES)
+
     def close(self) -> None:
         """Write what is waiting and close the file. Waits for the disk."""
         with self._lock:
             self._closing.set()
         self._wanted.set()
         self._thread.join()
-
-    def _line(self, record: Record, request: RouteRequest, decision: Decision) -> Logged:
-        context = record.trace.context()
-        return Logged(
-            v=FORMAT,
-            id=decision.id,
-            at=datetime.now(UTC),
-            endpoint=record.endpoint,
-            tenant=record.tenant,
-            key=record.key,
-            stream=record.stream,
-            conversation=self._pseudonym(record.conversation),
-            content=self._content,
-            request=request if self._content else without_content(request),
-            facts=decision.facts,
-            decided=Decided(
-                target=decision.targets[0],
-                reason=decision.reason,
-                dial=decision.dial,
-                threshold=decision.threshold,
-                difficulty=decision.difficulty,
-            ),
-            served=_served(record),
-            trace_id="" if context is None else f"{context.trace_id:032x}",
-        )
 
     def _pseudonym(self, conversation: str) -> str:
         """Name a conversation so that nobody can tell from the log who it is or how it began.
@@ -177,9 +159,11 @@ class DecisionLog:
             _log.error("decisions not logged", path=str(self._file.path), lines=dropped, why=error.strerror)
             self._count_dropped(dropped)
 
-    def _written(self, line: Logged) -> bytes:
+    def _written(self, line: Logged | Feedback) -> bytes:
         """Write a line, in this thread: what a caller wrote without what the rules find."""
-        if self._content:
+        if isinstance(line, Feedback):
+            line = line if line.note is None else msgspec.structs.replace(line, note=self._redact(line.note))
+        elif self._content:
             line = replace(line, request=_redacted(line.request, self._redact))
         return msgspec.json.encode(line)
 
@@ -260,6 +244,33 @@ class RotatingFile:
         if not self._keep:
             self.path.unlink(missing_ok=True)
         self._open()
+
+
+def logged_of(record: Record, request: RouteRequest, decision: Decision, *, content: bool, conversation: str) -> Logged:
+    """Write a finished record as a line of the log; without content its words are left out."""
+    context = record.trace.context()
+    return Logged(
+        v=FORMAT,
+        id=decision.id,
+        at=datetime.now(UTC),
+        endpoint=record.endpoint,
+        tenant=record.tenant,
+        key=record.key,
+        stream=record.stream,
+        conversation=conversation,
+        content=content,
+        request=request if content else without_content(request),
+        facts=decision.facts,
+        decided=Decided(
+            target=decision.targets[0],
+            reason=decision.reason,
+            dial=decision.dial,
+            threshold=decision.threshold,
+            difficulty=decision.difficulty,
+        ),
+        served=_served(record),
+        trace_id="" if context is None else f"{context.trace_id:032x}",
+    )
 
 
 def _served(record: Record) -> Served:

@@ -7,6 +7,7 @@ ThalamusError
 │   ├── InvalidField            400  a field is missing, of the wrong type or out of range
 │   ├── UnknownModel            404  no tier, backend or alias has that name
 │   ├── NotFound                404  no such path
+│   ├── DecisionNotFound        404  no such decision of the caller's tenant is remembered
 │   ├── ResponseNotFound        404  no such response is kept for the caller's tenant
 │   ├── PreviousResponseNotFound 400 the response to go on from, or one before it, is not kept
 │   ├── MethodNotAllowed        405
@@ -109,6 +110,13 @@ class NotFound(RequestError):
 
     status = HTTPStatus.NOT_FOUND
     code = "unknown_url"
+
+
+class DecisionNotFound(RequestError):
+    """No such decision is remembered for the caller's tenant: it never was, or is too long ago."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "decision_not_found"
 
 
 class ResponseNotFound(RequestError):

@@ -47,6 +47,7 @@ def _banner(settings: Settings, url: str) -> Iterator[tuple[str, str]]:
     yield "Thalamus", f"{url}/v1   model [bold]auto[/bold]"
     for tier, targets in settings.tiers.items():
         yield tier.value, ", ".join(_target(settings, target) for target in targets)
+    yield "console", f"{url}/"
     yield "docs", f"{url}/docs"
     yield "metrics", f"{url}/metrics"
     if settings.server.workers > 1:

@@ -13,11 +13,13 @@ from gateway.auth import Keyring
 from gateway.cache.board import Board
 from gateway.cache.exact import ExactCache
 from gateway.cache.semantic.cache import SemanticCache
+from gateway.decision_log import DecisionLog
 from gateway.keys import ManagedKeys
 from gateway.ledger import Ledger
 from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.pulse import Pulse
+from gateway.recent import Recent
 from gateway.second_opinion import SecondOpinion
 from gateway.sessions import Sessions
 from gateway.settings import Settings
@@ -55,6 +57,8 @@ class Rooms:
     flights: Flights
     vault: Vault | None
     responses: ResponsesRoom
+    recent: Recent
+    decision_log: DecisionLog | None
     board: Board | None
     """Notes between processes, where there is a Redis."""
 

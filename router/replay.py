@@ -110,6 +110,28 @@ class Logged:
     trace_id: str = ""
 
 
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="feedback"):
+    """Another line of the log: what a caller thinks of the answer that a decision led to.
+
+    Attributes:
+        id: the decision's.
+        tier: who answered; "" for a backend in no tier.
+        verdict: ``fast``, ``deep`` or ``same``: which tier's answer is better; ``up`` or ``down``: of this one alone.
+        note: the caller's words, only where content is logged.
+    """
+
+    id: str
+    at: datetime
+    tenant: str
+    tier: str
+    verdict: str
+    note: str | None = None
+
+
+FEEDBACK_START = b'{"line":"feedback"'
+"""How a line of feedback begins."""
+
+
 class MalformedLine(Exception):
     """A line is no line of a decision log; the message says why."""
 

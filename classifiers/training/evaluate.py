@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from classifiers.bundle import BUNDLES, conversation_from
 from classifiers.cascade import BatchModel, open_model
+from classifiers.dial_curve import DialCurve, write_curve
 from classifiers.training import baselines, dataset
 from classifiers.training.dataset import Example
+from classifiers.training.dial import dial_curve
 from classifiers.training.metrics import Curve, Reliability, apgr, auc, cpt, curve, reliability
 from classifiers.training.train import is_everyday_chat
 from classifiers.types import Conversation, Estimate
@@ -75,7 +77,10 @@ def evaluate(
     if report is not None:
         from classifiers.training.report import write
 
-        write(report, figures, judged, _folders(bundle))
+        folders = _folders(bundle)
+        write(report, figures, judged, folders)
+        if len(folders) == 1:
+            write_curve(folders[0], draw_dial(model.name, judged))
     if show:
         from classifiers.training.report import print_tables
 
@@ -210,6 +215,15 @@ def calibration(judged: Judged) -> Reliability:
     """Compare claimed with observed difficulty over all held-out examples, sources weighted as in training."""
     observed = [example.label.hard for example in judged.examples]
     return reliability(judged.scores["model"], observed, dataset.weights(judged.examples))
+
+
+def draw_dial(name: str, judged: Judged) -> DialCurve:
+    """Draw what each threshold comes to: over all sources, and over those whose outcomes were recorded."""
+    observed = []
+    for source, rows in _groups(judged, lambda example: example.source).items():
+        if (outcome := outcomes(judged, rows)) is not None:
+            observed.append((source, np.array(rows), *outcome))
+    return dial_curve(name, judged, observed)
 
 
 def curves(judged: Judged, source: str) -> dict[str, Curve] | None:

@@ -13,7 +13,7 @@ from gateway.cache.answer import Answer, AnswerCodec, AnswerTooLarge, Kept, Unre
 from gateway.cache.events import AnswerLookedUp, AnswerOffered, LookupOutcome, OnEvent, StoreOutcome, ignore
 from gateway.cache.key import owner_tag
 from gateway.cache.settings import CacheSettings, decode_key
-from gateway.cache.store import Store, StoreUnavailable
+from gateway.cache.store import MemoryStore, Store, StoreUnavailable
 
 _FINISHED = "stop"
 _TRUNCATED = "length"
@@ -94,6 +94,11 @@ class ExactCache:
             compress=settings.compress,
             encryption_key=decode_key(key) if key is not None else None,
         )
+
+    def held(self) -> dict[str, int] | None:
+        """Say how much is kept; None where it is kept outside this process."""
+        store = self._store
+        return {"bytes": store.size, "entries": len(store)} if isinstance(store, MemoryStore) else None
 
     def plan(
         self,

@@ -40,6 +40,12 @@ def enter(request: Request) -> Rooms:
     return rooms
 
 
+def is_open_here(request: Request) -> bool:
+    """Whether this caller may enter without a key: none is set, and it is on this machine."""
+    rooms: Rooms = request.app.state.rooms
+    return rooms.settings.server.admin_key is None and _is_on_this_machine(request)
+
+
 def _is_on_this_machine(request: Request) -> bool:
     """Whether a request comes from this machine, itself and not as a proxy, and by a name that means it.
 

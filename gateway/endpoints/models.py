@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -44,7 +45,9 @@ def _role(name: str, rooms: Rooms) -> dict[str, Any]:
     """Say what a name stands for."""
     if name in rooms.backends:
         settings = rooms.backends[name].settings
-        return {"is": "backend", "context_window": settings.context_window, "model": settings.model}
+        role = {"is": "backend", "context_window": settings.context_window, "model": settings.model}
+        price = rooms.accounts.prices.get(name)
+        return role if price is None else {**role, "price": asdict(price)}
     if name in rooms.engine.policy.aliases:
         return {"is": "alias", "of": rooms.engine.policy.aliases[name]}
     return {"is": "router" if name == "auto" else "tier"}

@@ -56,7 +56,7 @@ class Ledger:
 
     def __call__(self, record: Record) -> None:
         """Take a finished record; a question about a decision is nothing that was used."""
-        if not record.tenant or record.endpoint in ("route", "count_tokens"):
+        if not record.tenant or record.endpoint in ("route", "count_tokens", "feedback"):
             return
         for place, amounts in entries_of(record):
             found = self._open.get(place)

@@ -188,8 +188,16 @@ DROPPED_SPANS = Metric(
     "counter",
     "Spans that the collector will not get: `queue` is full, `export` failed, `trace` has too many.",
     "0. `export` means that the collector is away or refuses; requests notice nothing.",
-    _ROUTING,
+    _PROCESS,
     ("why",),
+)
+FEEDBACK = Metric(
+    "thalamus_feedback",
+    "counter",
+    "Verdicts of callers on answers, by the tier that answered.",
+    "Many `deep` verdicts on fast answers: the dial is too low.",
+    _ROUTING,
+    ("verdict", "tier"),
 )
 ATTEMPTS = Metric(
     "thalamus_attempts",

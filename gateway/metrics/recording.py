@@ -149,6 +149,10 @@ class Metrics:
         """Count spans that were not exported; called from the exporter's thread as well."""
         self._child(catalogue.DROPPED_SPANS, why).inc(spans)
 
+    def record_feedback(self, verdict: str, tier: str) -> None:
+        """Count what a caller thinks of an answer; the tier is who answered."""
+        self._child(catalogue.FEEDBACK, verdict, tier).inc()
+
     def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
         """Say which difficulty model decides from now on, and how it judged its training data."""
         if name != self._model:

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.wire.chat import ChatRequest, CompletionRequest
 from gateway.wire.embeddings import EmbeddingRequest
+from gateway.wire.feedback import FeedbackRequest
 from gateway.wire.messages import CountTokensRequest, MessagesRequest
 from gateway.wire.responses import ResponsesRequest
 
@@ -19,6 +20,7 @@ SHAPES: tuple[type[msgspec.Struct], ...] = (
     MessagesRequest,
     CountTokensRequest,
     ResponsesRequest,
+    FeedbackRequest,
 )
 
 _ERROR_SCHEMA: dict[str, Any] = {
