@@ -191,3 +191,32 @@ def test_without_its_redis_every_worker_still_shares_within_itself(serve, standi
     standin.behave(first_byte_ms=3000)
     assert {answer.status_code for answer in crowd_of(gateway, 20)()} == {200}
     assert len(calls(standin)) == 1
+
+
+def test_when_the_leading_process_dies_in_mid_stream_its_followers_get_an_error_event(serve, standin, redis):
+    settings = settings_with(standin, redis)
+    leader, other = serve(settings), serve(settings)
+    standin.behave(token_ms=200, tokens=1000)
+    body = {**HELLO, "stream": True}
+    with leader.client(timeout=60) as doomed, doomed.stream("POST", "/v1/chat/completions", json=body) as led:
+        leading = led.iter_lines()  # kept: the stream is closed with it
+        next(leading)
+        with other.client(timeout=60) as client, client.stream("POST", "/v1/chat/completions", json=body) as followed:
+            lines = followed.iter_lines()
+            seen = [next(lines) for _ in range(4)]
+            leader.kill()
+            leader.process.returncode = 0  # it was killed on purpose
+            seen += list(lines)
+    assert followed.headers["x-thalamus-cache"] == "hit-shared"
+    events = [json.loads(line.removeprefix("data: ")) for line in seen if line.startswith("data: {")]
+    assert "choices" in events[0]
+    assert events[-1]["error"]["message"]
+    assert len(calls(standin)) == 1, "what was sent cannot be gone on with by another call"
+
+
+def test_callers_who_see_reasoning_differently_do_not_share_a_call(serve, standin):
+    gateway = serve(settings_with(standin))
+    standin.behave(first_byte_ms=3000)
+    crowds = [crowd_of(gateway, 1, include_reasoning=include) for include in (True, False)]
+    assert {answer.status_code for crowd in crowds for answer in crowd()} == {200}
+    assert len(calls(standin)) == 2
