@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ async def call_once(call: Call, errand: Errand, step: Step, *, record_stream: bo
             path = "responses" if outgoing.native else errand.path
             if outgoing.thinking:
                 span.note({"thalamus.thinking": outgoing.thinking})
-            answer = await _timed(tally, lease.open(path, outgoing.body, call.record.trace.headers(span)))
+            answer = await _timed(tally, lease.open(path, outgoing.body, _headers(call, backend, span)))
             if errand.stream:
                 given = await _begin_stream(
                     call, errand, step, backend, answer, outgoing, tally, patience, span, record_stream=record_stream
@@ -247,6 +248,14 @@ async def _begin_stream(
         raise
     reply = StreamReply(first, pieces, native=outgoing.native)
     return Given(step, reply, answer.headers, outgoing, tally, recorder=recorder, relay=relay)
+
+
+def _headers(call: Call, backend: Backend, span: Span) -> Mapping[str, str]:
+    """Give the headers of this call alone: the trace it belongs to, and the conversation where that is wanted."""
+    headers, name = call.record.trace.headers(span), backend.settings.balance.session_header
+    if name is None or not call.record.conversation:
+        return headers
+    return {**headers, name: hashlib.blake2b(call.record.conversation.encode(), digest_size=12).hexdigest()}
 
 
 def _check_is_event_stream(answer: Answer, backend: Backend) -> None:

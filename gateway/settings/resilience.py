@@ -42,6 +42,11 @@ class BalanceSettings(Frozen):
     overload: Annotated[float, Field(ge=1, le=100)] = Field(
         1.25, description="affinity yields where a replica has this many times its share of the calls in flight"
     )
+    session_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = Field(
+        None,
+        description="header that names each call's conversation to the backend, by an opaque hash: for a scheduler "
+        "behind its address that keeps sessions together; unset: none",
+    )
 
 
 class BreakerSettings(Frozen):

@@ -70,6 +70,21 @@ def test_conversations_stay_with_their_replica_and_are_spread_over_all(serve, pa
     assert min(calls(standin) for standin in pair) >= 8
 
 
+def test_a_scheduler_behind_the_address_is_told_the_conversation_and_what_vllm_reads(serve, pair):
+    """`cache_salt` and `priority` are vLLM's fields; what the gateway does not know is passed on as it came."""
+    gateway = serve(settings_for(pair[0], balance={"session_header": "x-session-id"}))
+    with gateway.client() as client:
+        for session in ("one", "two", "one"):
+            body = {**HELLO, "cache_salt": "tenant-a", "priority": 3}
+            answer = client.post("/v1/chat/completions", json=body, headers={"x-thalamus-session": session})
+            assert answer.status_code == 200
+    asked = [request for request in pair[0].requests() if request["method"] == "POST"]
+    assert all((one["body"]["cache_salt"], one["body"]["priority"]) == ("tenant-a", 3) for one in asked)
+    first, second, third = (one["headers"]["x-session-id"] for one in asked)
+    assert first == third != second
+    assert "one" not in first
+
+
 def test_load_decides_where_affinity_is_off(serve, pair):
     gateway = serve(settings_for(*pair, balance={"affinity": "off"}))
     for standin in pair:
