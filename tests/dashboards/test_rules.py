@@ -21,6 +21,7 @@ CALLERS_OWN = {
         "model_not_found",
         "unknown_url",
         "response_not_found",
+        "decision_not_found",
         "previous_response_not_found",
         "method_not_allowed",
         "request_too_large",

@@ -1,4 +1,4 @@
-"""What an operator's client can send breaks the gateway as little as what callers send."""
+"""What an operator's client can send breaks the gateway as little as what callers send; nor does feedback."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 
 from gateway.settings import KeyBounds
 from gateway.standin import RunningStandin
+from gateway.wire.feedback import FeedbackRequest
 from tests.gateway.serving import running_gateway, settings_over
 from tests.gateway.test_raw_bodies import EXAMPLES, JSON_VALUES, MALFORMED, ODD_VALUES, check_answer
 
 ADMIN_KEY = "sk-admin-0123456789"
-CREATE, ROTATE = "/admin/keys", "/admin/keys/steady/rotate"
-FIELDS = {CREATE: tuple(KeyBounds.model_fields), ROTATE: ("overlap_s",)}
+CREATE, ROTATE, FEEDBACK = "/admin/keys", "/admin/keys/steady/rotate", "/v1/feedback"
+FIELDS = {
+    CREATE: tuple(KeyBounds.model_fields),
+    ROTATE: ("overlap_s",),
+    FEEDBACK: FeedbackRequest.__struct_fields__,
+}
 PATHS = tuple(FIELDS)
 
 
@@ -30,9 +35,16 @@ def client(session_standin: RunningStandin, tmp_path_factory: pytest.TempPathFac
     settings = settings_over(
         session_standin.url, server={"admin_key": ADMIN_KEY}, key_store={"path": str(folder / "keys.json")}
     )
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-    with running_gateway(settings, folder) as running, running.client(timeout=30, headers=headers) as client:
-        assert client.post(CREATE, json={"name": "steady"}).status_code == 201
+    keys = {"admin": ADMIN_KEY}
+
+    def sign(request: httpx.Request) -> httpx.Request:
+        request.headers["authorization"] = f"Bearer {keys['admin' if '/admin/' in request.url.path else 'steady']}"
+        return request
+
+    with running_gateway(settings, folder) as running, running.client(timeout=30, auth=sign) as client:
+        made = client.post(CREATE, json={"name": "steady"})
+        assert made.status_code == 201
+        keys["steady"] = made.json()["key"]
         yield client
         assert "steady" in {key["name"] for key in client.get(CREATE).json()["keys"]}
 
