@@ -31,6 +31,11 @@ def test_the_weights_are_what_the_quantisation_says(name):
     assert low < bits < high
 
 
+def test_the_readme_shows_the_table_that_is_computed():
+    table = size.table([size.size(row) for row in size.models().values()])
+    assert table in size.MODELS.with_name("README.md").read_text(encoding="utf-8"), "python -m deploy.moe.size"
+
+
 @pytest.mark.parametrize("engine", manifests.ENGINES)
 @pytest.mark.parametrize("name", size.models())
 def test_every_model_has_valid_manifests_with_documented_options(name, engine):
