@@ -239,9 +239,11 @@ def latency(model: BatchModel, runs: int = 200) -> dict[str, dict[str, int]]:
     """Time single estimates, in microseconds, by length of the prompt (four characters to a token)."""
     found = {}
     for name, size in _TIMINGS.items():
-        conversation = Conversation.from_prompt((_FILLER * (size // len(_FILLER) + 1))[:size])
+        filler = (_FILLER * (size // len(_FILLER) + 1))[:size]
         times = []
-        for _ in range(runs):
+        for run in range(runs):
+            # Never the same twice: an encoder knows again what it has read a moment ago.
+            conversation = Conversation.from_prompt(f"{run} {filler}")
             start = time.perf_counter_ns()
             model.estimate(conversation)
             times.append((time.perf_counter_ns() - start) / 1000)
