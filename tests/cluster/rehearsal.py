@@ -65,7 +65,7 @@ class Stage:
         """Start a process that ends with the stage."""
         log = self.stack.enter_context((self.folder / f"{name}-{time.monotonic_ns()}.log").open("wb"))
         env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **(environment or {})}
-        process = subprocess.Popen(command, cwd=self.folder, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=self.folder, env=env, stdout=log, stderr=log, start_new_session=True)
         self.stack.callback(_end, process)
         return process
 
@@ -276,13 +276,14 @@ def _wait_for(url: str, patience_s: float = 60) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and what it has started: a shell does not pass the signal on to its Redis."""
     if process.poll() is None:
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @contextlib.contextmanager
