@@ -8,7 +8,6 @@ ends, and under a watch for the client: when it leaves, the exchange is cancelle
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,7 @@ from gateway.rooms import Rooms
 from gateway.security_headers import FOR_DATA
 from gateway.settings import ServerSettings
 from gateway.streaming import error_frame
-from gateway.tracing.context import names_of
+from gateway.tracing.context import names_of, read_context
 from gateway.tracing.tracer import Tracer
 from gateway.wire.nesting import check_nesting
 from router.types import Session
@@ -334,13 +333,10 @@ def _tell_late(announced: Mapping[str, str], headers: Mapping[str, str]) -> byte
     return "".join([*lines, "\n"]).encode("latin-1", "replace") if lines else b""
 
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
 def trace_of(headers: Mapping[str, str]) -> str:
     """Give the id of the trace that a request belongs to, by W3C's `traceparent`; "" where it has none."""
-    found = _TRACEPARENT.match(headers.get("traceparent", ""))
-    return found[1] if found else ""
+    context = read_context(headers)
+    return "" if context is None else f"{context.trace_id:032x}"
 
 
 async def close_record(rooms: Rooms, record: Record) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from classifiers.types import DifficultyModel
 from router.conversation import switch_margin
 from router.policy import AUTO, Policy, TierTarget
-from router.recent import Recent
+from router.readings import Readings
 from router.signals import Signals, signals_of
 from router.thinking import Cap, choose_effort, fit_max_tokens
 from router.types import (
@@ -110,7 +110,7 @@ class Engine:
     def __init__(self, policy: Policy, model: DifficultyModel) -> None:
         self.policy = policy
         self.model = model
-        self._recent = Recent(model)
+        self._readings = Readings(model)
         self.names = (AUTO, *(tier.value for tier in policy.tiers), *policy.candidates, *policy.aliases)
         """Every model name that a client may ask for."""
 
@@ -184,7 +184,7 @@ class Engine:
         )
 
     def _read(self, request: RouteRequest) -> Signals:
-        return signals_of(request, self._recent.read(request.attributes.get("tenant", ""), request.conversation))
+        return signals_of(request, self._readings.read(request.attributes.get("tenant", ""), request.conversation))
 
     def _serve_by_name(self, backend: str, request: RouteRequest) -> Decision:
         """Send the request to the backend that the client named, if it can."""

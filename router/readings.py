@@ -17,7 +17,7 @@ MOST = 2048
 """Readings kept, the least recently used leave first; each is about a kilobyte and holds none of the words."""
 
 
-class Recent:
+class Readings:
     """Readings by tenant and a digest of the conversation: nobody can tell by the time what another tenant asked.
 
     For one model only, and for one thread.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import Conversation, Estimate, Kind, Turn
-from router.recent import Recent, _digest
+from router.readings import Readings, _digest
 
 
 @dataclass
@@ -31,9 +31,9 @@ def chat(*texts, tools=0):
 
 def test_the_same_words_are_judged_once():
     model = Counting()
-    recent = Recent(model)
-    first = recent.read("acme", chat("Think hard: why?"))
-    assert recent.read("acme", chat("Think hard: why?")) is first
+    readings = Readings(model)
+    first = readings.read("acme", chat("Think hard: why?"))
+    assert readings.read("acme", chat("Think hard: why?")) is first
     assert model.asked == 1
     assert first.intent.direction == "up"
 
@@ -51,28 +51,28 @@ def test_the_same_words_are_judged_once():
 )
 def test_whatever_differs_is_judged_anew(other):
     model = Counting()
-    recent = Recent(model)
-    recent.read("acme", chat("hello", "you"))
-    recent.read(*other)
+    readings = Readings(model)
+    readings.read("acme", chat("hello", "you"))
+    readings.read(*other)
     assert model.asked == 2
 
 
 def test_the_least_recently_used_leave_first():
     model = Counting()
-    recent = Recent(model, most=2)
+    readings = Readings(model, most=2)
     for text in ("a", "b", "a", "c", "a"):
-        recent.read("acme", chat(text))
+        readings.read("acme", chat(text))
     assert model.asked == 3
-    recent.read("acme", chat("b"))
+    readings.read("acme", chat("b"))
     assert model.asked == 4
 
 
 def test_what_stood_in_for_a_model_that_failed_is_not_remembered():
     model = Counting(signs=HeuristicModel.name)
-    recent = Recent(model)
-    recent.read("acme", chat("hello"))
+    readings = Readings(model)
+    readings.read("acme", chat("hello"))
     model.signs = "counting"
-    assert recent.read("acme", chat("hello")).estimate.model == "counting"
+    assert readings.read("acme", chat("hello")).estimate.model == "counting"
 
 
 _TURNS = st.lists(
