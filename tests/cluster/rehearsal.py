@@ -75,7 +75,7 @@ class Stage:
         data = self.folder / "redis"
         data.mkdir()
         [script] = container["args"]
-        script = script.replace("dir /data", f"dir {data}\\nport {self.redis_port}\\nbind 127.0.0.1")
+        script = script.replace("dir /data", f"dir {data}\nport {self.redis_port}\nbind 127.0.0.1")
         self.start("redis", [*container["command"], script], {"REDIS_PASSWORD": PASSWORD})
         _wait_for_port(self.redis_port)
 
@@ -276,7 +276,7 @@ def _wait_for(url: str, patience_s: float = 60) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and what it has started: a shell does not pass the signal on to its Redis."""
+    """End a process, and whatever it has started."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
