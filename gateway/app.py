@@ -336,7 +336,9 @@ class Builder:
         return admission
 
     def _guarded(self, model: DifficultyModel, budget_ms: float) -> GuardedModel:
-        return GuardedModel(model, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
+        """Put the safety net under what judges in the event loop: never the slow half of a cascade."""
+        quick = model.at_once if isinstance(model, BundleCascade) else model
+        return GuardedModel(quick, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
 
     def _open_second_opinion(self, model: DifficultyModel, budget_ms: float) -> SecondOpinion | None:
         """Put a cascade's second model behind the one thread that slow models run in; a reload swaps it there."""
