@@ -11,10 +11,11 @@ from rich.table import Table
 
 from classifiers.types import Conversation
 from gateway.app import open_serving_model, read_policy
+from gateway.endpoints.chat import BYTES_PER_TOKEN
 from gateway.settings import Settings
 from router.engine import Engine
-from router.policy import AUTO, DIALS
-from router.types import Decision, RouteRequest
+from router.policy import AUTO, DIAL_WORDS, read_dial
+from router.types import Decision, Needs, RouteRequest
 
 
 def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
@@ -23,10 +24,11 @@ def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
     Raises:
         ValueError: the dial has no such notch, or nobody can serve the prompt.
     """
-    if dial is not None and dial not in DIALS:
-        raise ValueError(f"--dial: {dial!r} is no notch; there are: {', '.join(DIALS)}")
+    if dial is not None and (dial := read_dial(dial)) is None:
+        raise ValueError(f"--dial: there are: {DIAL_WORDS}")
     engine = Engine(read_policy(settings), open_serving_model(settings.routing.bundle))
-    return engine.decide(RouteRequest(model=AUTO, conversation=Conversation.from_prompt(prompt), dial=dial))
+    needs = Needs(prompt_tokens=len(prompt.encode(errors="replace")) // BYTES_PER_TOKEN)
+    return engine.decide(RouteRequest(AUTO, Conversation.from_prompt(prompt), needs, dial=dial))
 
 
 def print_decision(decision: Decision) -> None:

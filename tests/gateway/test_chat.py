@@ -321,7 +321,13 @@ def test_completions_and_embeddings_are_served(gateway, standin):
 def test_route_explains_and_calls_nobody(gateway, standin):
     with gateway.client() as client:
         decision = client.post("/v1/route", json=HELLO).json()
+        share, nonsense = (
+            client.post("/v1/route", json=HELLO, headers={"x-thalamus-dial": dial}) for dial in ("0.05", "1.05")
+        )
     assert decision["steps"]
+    assert share.json()["dial"] == "0.05"
+    assert share.json()["threshold"] > decision["threshold"]
+    assert (nonsense.status_code, nonsense.json()["error"]["param"]) == (400, "x-thalamus-dial")
     assert decision["targets"]
     assert 0 <= decision["p_fast"] <= 1
     assert not reached(standin)
