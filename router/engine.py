@@ -162,8 +162,7 @@ class Engine:
         if cap.take_fast and (lighter := self._lighter(targets)):
             steps.append(Step("max tokens", str(request.needs.max_tokens), "too few to think in: answers without"))
             targets, reason = lighter, Reason.MAX_TOKENS
-        elif cap.raised is not None:
-            steps.append(Step("max tokens", str(request.needs.max_tokens), f"raised to {cap.raised} for thinking"))
+        raised = _room_to_think(request.needs.max_tokens, targets, signals, steps)
         escalation = self._escalation(dataclasses.replace(verdict, reason=reason), targets[0], request, signals, steps)
         return Decision(
             id=new_decision_id(),
@@ -182,7 +181,7 @@ class Engine:
             facts=signals,
             session=_remember(request.session, targets[0], signals),
             runner_up=verdict.runner_up,
-            raise_max_tokens=None if cap.take_fast else cap.raised,
+            raise_max_tokens=raised,
             resets_in_s=verdict.resets_in_s,
             escalation=escalation,
         )
@@ -454,6 +453,20 @@ def _against_cascading(
     if cap.take_fast:
         return f"max tokens {request.needs.max_tokens} are too few to think in"
     return None
+
+
+def _room_to_think(
+    max_tokens: int | None, targets: tuple[Target, ...], signals: Signals, steps: list[Step]
+) -> int | None:
+    """Give the cap that whoever thinks gets in place of the caller's, be it the first target or one that takes over."""
+    thinking = next((target for target in targets if target.thinks), None)
+    if thinking is None:
+        return None
+    raised = fit_max_tokens(max_tokens, thinking, signals, chosen=Reason.CLIENT).raised
+    if raised is not None:
+        whom = "" if thinking == targets[0] else f" if {thinking.backend} takes over"
+        steps.append(Step("max tokens", str(max_tokens), f"raised to {raised} for thinking{whom}"))
+    return raised
 
 
 def _told(check: AnswerCheck) -> str:

@@ -258,6 +258,53 @@ def test_the_runner_up_is_told_whichever_rule_settled_it(request_, runner_up):
     assert Engine(MINI, Fixed(0.9)).decide(request).runner_up == runner_up
 
 
+PRO = Policy(
+    tiers={Tier.FAST: (TierTarget("small"),), Tier.DEEP: (TierTarget("spare"),)},
+    candidates={"small": Candidate("small"), "spare": Candidate("spare", Abilities(vision=True))},
+)
+ROOM = [
+    ("enough", 0.9, {"max_tokens": 9000}, "spare", Reason.DIFFICULTY, None),
+    ("difficulty alone: who does not think", 0.9, {"max_tokens": 500}, "small", Reason.MAX_TOKENS, 500 + 1024),
+    ("difficulty alone, and only thinkers can", 0.9, {"max_tokens": 500, "vision": True}, "spare",
+     Reason.DIFFICULTY, 500 + 1024),
+    ("nearly enough", 0.9, {"max_tokens": 1500}, "spare", Reason.DIFFICULTY, 1500 + 1024),
+    ("a thinker takes over", 0.1, {"max_tokens": 500}, "small", Reason.DIFFICULTY, 500 + 1024),
+    ("no cap", 0.9, {}, "spare", Reason.DIFFICULTY, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("difficulty", "needs", "backend", "reason", "raised"), [row[1:] for row in ROOM],
+                         ids=[row[0] for row in ROOM])  # fmt: skip
+def test_whoever_thinks_has_room_to(difficulty, needs, backend, reason, raised):
+    decision = ask(difficulty, policy=PRO, needs=Needs(**needs))
+    assert (decision.targets[0].backend, decision.reason, decision.raise_max_tokens) == (backend, reason, raised)
+    assert (raised is None) == all(step.rule != "max tokens" for step in decision.steps)
+
+
+def test_a_caller_who_wants_thinking_gets_the_room_for_it():
+    decision = ask(0.1, policy=PRO, needs=Needs(max_tokens=100), effort=Effort.HIGH)
+    assert (decision.targets[0].backend, decision.raise_max_tokens) == ("spare", 100 + 1024)
+
+
+UNSURE = [("cheap", Tier.FAST), ("balanced", Tier.DEEP), ("quality", Tier.DEEP), ("max", Tier.DEEP)]
+
+
+@pytest.mark.parametrize(("dial", "tier"), UNSURE)
+def test_a_notch_leans_its_way_when_unsure_and_says_so(dial, tier):
+    decision = ask(Fixed.thresholds[dial] + 0.01, dial=dial)
+    assert decision.tier is tier
+    assert "unsure" in decision.steps[-1].saw
+    below = ask(Fixed.thresholds[dial] - 0.01, dial=dial)
+    assert below.tier is (Tier.DEEP if dial in ("quality", "max") else Tier.FAST)
+
+
+def test_where_deep_would_do_no_better_fast_answers():
+    policy = dataclasses.replace(POLICY, min_gain={"balanced": 0.9})
+    decision = ask(0.8, policy=policy)
+    assert decision.tier is Tier.FAST
+    assert "deep would do no better" in [step.did for step in decision.steps]
+
+
 BUSY = [
     ({Tier.DEEP}, Tier.FAST, Reason.LOAD),
     ({Tier.FAST}, Tier.DEEP, Reason.DIFFICULTY),
