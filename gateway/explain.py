@@ -17,6 +17,9 @@ from router.engine import Engine
 from router.policy import AUTO, DIAL_WORDS, read_dial
 from router.types import Decision, Needs, RouteRequest
 
+_WIDEST = 1000
+"""Columns of a terminal; wider than any table here."""
+
 
 def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
     """Decide for one prompt as the gateway would.
@@ -74,4 +77,8 @@ def print_dialects(rows: Iterable[Mapping[str, Any]]) -> None:
             row["replay"],
             row["checked"] + ("" if row["verified"] else " (unverified)"),
         )
-    Console(highlight=False).print(table, soft_wrap=True)
+    console = Console(highlight=False)
+    # A narrow terminal breaks its lines itself; cut names would be of no use to anybody, least of all in a pipe.
+    unbounded = console.options.update(width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+    console.print(table)
