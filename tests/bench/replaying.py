@@ -99,16 +99,12 @@ def make_log(folder: Path, requests: int) -> Path:
     with ExitStack() as until_end:
         source = upstream(free_port())
         until_end.enter_context(started(source, LOAD_CORE, folder))
-        subject = thalamus(free_port(), source.port, folder)
-        config = folder / "settings" / "thalamus.yaml"
-        settings = yaml.safe_load(config.read_text("utf-8"))
-        settings["decision_log"] = {"path": str(folder / "decisions.jsonl")}
-        settings["ledger"] = {"place": "off"}
-        config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        log = {"path": str(folder / "decisions.jsonl")}
+        subject = thalamus(free_port(), source.port, folder, decision_log=log, ledger={"place": "off"})
         until_end.enter_context(started(subject, SUBJECT_CORE, folder))
         load = closed_loop(HOST, subject.port, questions(subject), connections=_CONNECTIONS, seconds=600, most=requests)
         asyncio.run(load)
-    return config  # the gateway has ended, so that its log is whole
+    return folder / "settings" / "thalamus.yaml"  # the gateway has ended, so that its log is whole
 
 
 def questions(subject: Subject) -> Iterator[bytes]:
