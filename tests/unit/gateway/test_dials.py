@@ -8,6 +8,7 @@ import pytest
 from classifiers.bundle import BUNDLES
 from classifiers.dial_curve import CURVE, share_curve
 from gateway.app import create_app
+from gateway.recent import dials_of
 from gateway.settings import Settings, SettingsError
 from router.engine import Engine
 from tests.gateway.serving import settings_over
@@ -41,6 +42,7 @@ async def test_a_share_without_a_curve_is_refused_with_the_way_out(without_curve
         await opened(dial=0.2, bundle=without_curve)
     engine = await opened(dial=0.2, bundle=without_curve, thresholds={0.2: 0.7})
     assert engine.threshold_at(engine.policy.dial) == 0.7
+    assert dials_of(engine) == ("cheap", "balanced", "quality", "max", "0.2")
 
 
 async def test_a_missing_bundle_is_no_reason_not_to_serve():
