@@ -124,6 +124,9 @@ class Stage:
                 for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
             )
             + f"  upstream thalamus {{\n{servers}  }}\n  server {{\n    listen 127.0.0.1:{self.front_port};\n"
+            # A reload closes idle connections of clients, who may be about to ask on them. Ingress controllers change
+            # endpoints without a reload; here each request has its own connection instead.
+            f"    keepalive_timeout 0;\n"
             f"    client_max_body_size {body};\n    proxy_http_version 1.1;\n    proxy_set_header Connection '';\n"
             f"    proxy_next_upstream_tries {tries};\n{directives}"
             "    location / { proxy_pass http://thalamus; }\n  }\n}\n"
@@ -232,6 +235,7 @@ async def rehearse(folder: Path, rate: float, rolls: int) -> Outcome:
             await asyncio.to_thread(stage.wait_until_ready, place)
             stage.point_front_at(stage.ports)
             await asyncio.sleep(1)
+        await _until(lambda: "RehearsalReplicaAway" not in stage.alerts(), "the last roll's alert ends", faults)
         stop.set()
         await load
         firing = {name: state for name, state in stage.alerts().items() if state == "firing"}
