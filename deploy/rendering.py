@@ -126,10 +126,11 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[dict[str, Any]]:
         yield {"op": "replace", "path": path, "value": new}
 
 
-class _Readable(yaml.SafeDumper):
+class Readable(yaml.SafeDumper):
     """Texts of several lines as blocks, and no aliases."""
 
     def ignore_aliases(self, _: Any) -> bool:
+        """Write equal parts out each time."""
         return True
 
 
@@ -137,13 +138,13 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Readable.add_representer(str, _text)
+Readable.add_representer(str, _text)
 
 
 def _write(path: Path, manifests: list[Manifest]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     note = "# Written by `make manifests` from deploy/chart. Change that, or put an overlay of your own over this.\n"
-    path.write_text(note + yaml.dump_all(manifests, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=1000))
+    path.write_text(note + yaml.dump_all(manifests, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000))
 
 
 if __name__ == "__main__":
