@@ -13,6 +13,7 @@ import yaml
 from deploy import policies, rendering, tools
 from gateway.metrics.catalogue import CATALOGUE
 from gateway.settings import load_settings
+from gateway.settings.model import Settings
 
 METRICS = frozenset(metric.exported for metric in CATALOGUE)
 
@@ -35,6 +36,8 @@ MATRIX = {
     "service monitor": ('monitoring.scrape="service"', "monitoring.rules=true", "monitoring.dashboards=true"),
     "pod monitor": ('monitoring.scrape="pod"',),
     "external secret": ("secrets.external.enabled=true",),
+    "backup": ("redis.backup.enabled=true",),
+    "bundles on a claim": ('bundles.claim="thalamus-training"', "ingress.enabled=true", "canary.enabled=true"),
     "retraining": ("retraining.enabled=true", 'retraining.image="r/i:1-train"', f"retraining.resources={OWN}"),
     "one replica": ("replicas=1",),
     "placed": ('nodeSelector={"pool": "cpu"}', 'tolerations=[{"key": "a", "operator": "Exists"}]'),
@@ -54,6 +57,9 @@ BAD = {
     "retraining without an image": ("retraining.enabled=true",),
     "a timeout below a minute": ("timeouts.request_s=30",),
     "clients who are nobody": ("networkPolicy.clients=[]",),
+    "settings that the gateway does not have": ('config.bakends={"a": {}}',),
+    "a canary's settings that the gateway does not have": ('canary.config={"router": {}}',),
+    "a backup of somebody else's redis": ('redis.mode="none"', "redis.backup.enabled=true"),
 }
 
 
@@ -121,6 +127,36 @@ def test_the_kustomize_tree_is_what_make_manifests_writes(tmp_path):
     written = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.yaml")}
     kept = {p.relative_to(rendering.KUSTOMIZE): p.read_text() for p in rendering.KUSTOMIZE.rglob("*.yaml")}
     assert kept == written, "run `make manifests`"
+
+
+def test_the_charts_readme_has_every_value_and_the_schema_every_setting():
+    assert (rendering.CHART / "README.md").read_text(encoding="utf-8") == rendering.readme(), "run `make manifests`"
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
+    named = schema["properties"]["config"]["propertyNames"]["enum"]
+    assert named == sorted(Settings.model_fields), "values.schema.json: config and canary.config, propertyNames"
+    assert schema["properties"]["canary"]["properties"]["config"]["propertyNames"]["enum"] == named
+
+
+NOTED = {
+    "what is missing": ((), ["create secret generic thalamus", "nothing else but moe"]),
+    "what is the caller's": (
+        ('redis.mode="none"', "secrets.external.enabled=true"),
+        ["fills from thalamus", "its own"],
+    ),
+    "how to go back": (
+        ("ingress.enabled=true", "canary.enabled=true", 'autoscaling.by="hpa"'),
+        ["weight=0", "adapter"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "words"), NOTED.values(), ids=NOTED)
+def test_the_notes_after_an_installation_say(settings, words):
+    flags = [flag for setting in settings for flag in ("--set-json", setting)]
+    command = [tools.fetch() / "helm", "install", "thalamus", rendering.CHART, "--dry-run=client", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    notes = done.stdout.partition("NOTES:")[2]
+    assert all(word in notes for word in words), notes
 
 
 def test_the_charts_dashboards_and_rules_are_those_of_the_repository():
