@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from deploy import policies, rendering, tools
+from deploy.moe import manifests as engines
+from deploy.moe.plan import Plan
 from gateway.metrics.catalogue import CATALOGUE
 from gateway.settings import load_settings
 from gateway.settings.model import Settings
@@ -194,6 +196,22 @@ def test_no_secret_is_written_out(default):
     settings = yaml.safe_load(rendering.by_identity(default)["ConfigMap", "thalamus"]["data"]["thalamus.yaml"])
     assert all(key["key"].startswith("${") for key in settings["keys"])
     assert "${REDIS_PASSWORD}" in settings["redis"]["url"]
+
+
+def test_an_engine_lets_the_charts_gateways_in_and_they_may_go_there(default):
+    found = rendering.by_identity(default)
+    gateway = found["Deployment", "thalamus"]["spec"]["template"]["metadata"]["labels"].items()
+    engine = rendering.by_identity(engines.manifests(Plan("qwen3-8b", "vllm")))["NetworkPolicy", "qwen3-8b-engine"]
+    askers = engine["spec"]["ingress"][0]["from"]
+    assert any(
+        peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": rendering.NAMESPACE}
+        and peer["podSelector"]["matchLabels"].items() <= gateway
+        for peer in askers
+        if "podSelector" in peer
+    )
+    [out] = found["NetworkPolicy", "thalamus-to-moe"]["spec"]["egress"]
+    assert out["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == Plan.namespace
+    assert {port["port"] for port in out["ports"]} == {port["port"] for port in engine["spec"]["ingress"][0]["ports"]}
 
 
 def _broken(default, kind, name, change):
