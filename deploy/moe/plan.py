@@ -12,7 +12,7 @@ ENGINES = ("vllm", "sglang")
 GROUPS = ("lws", "kuberay")
 SCALERS = ("none", "hpa", "keda")
 ENGINE, WORKER, DOWNLOAD = "engine", "engine-worker", "download"
-_NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
+NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 
 
 class PlanError(ValueError):
@@ -74,15 +74,15 @@ class Plan:
 
     def labels(self, component: str = ENGINE) -> dict[str, str]:
         """Give the labels of a model's objects and pods of one kind; engines are those that answer requests."""
-        return {_NAME: self.name, _COMPONENT: component}
+        return {NAME: self.name, _COMPONENT: component}
 
     def everything(self) -> Manifest:
         """Give the selector of all pods of the model."""
-        return {"matchLabels": {_NAME: self.name}}
+        return {"matchLabels": {NAME: self.name}}
 
     def engines(self) -> Manifest:
         """Give the selector of its pods that have GPUs, or lead those."""
         return {
-            "matchLabels": {_NAME: self.name},
+            "matchLabels": {NAME: self.name},
             "matchExpressions": [{"key": _COMPONENT, "operator": "In", "values": [ENGINE, WORKER]}],
         }

@@ -6,10 +6,11 @@ and the overflow tiers bridge them.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from deploy.moe.options import documented
-from deploy.moe.plan import ENGINE, Manifest, Plan
+from deploy.moe.plan import ENGINE, NAME, Manifest, Plan
 
 _SLOWLY = {
     # One at a time, and only what was not needed for half an hour: what goes costs an hour to have back.
@@ -22,6 +23,7 @@ def monitor(plan: Plan) -> Manifest:
     """Give what has Prometheus' operator scrape the pods that answer."""
     spec = {
         "selector": {"matchLabels": plan.labels(ENGINE)},
+        "podTargetLabels": [NAME],  # as app_kubernetes_io_name; names of pods begin alike (kimi-k2-…, kimi-k2-…-wide)
         "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
     }
     return {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": plan.about(), "spec": spec}
@@ -44,6 +46,10 @@ def adapted(metric: str) -> str:
     return metric.replace(":", "_")
 
 
+def _label(name: str) -> str:
+    return re.sub(r"[./-]", "_", name)
+
+
 def _waiting(plan: Plan) -> tuple[str, str]:
     return documented()[plan.engine]["metrics"]["waiting"], str(plan.row["concurrency"])
 
@@ -63,7 +69,7 @@ def _hpa(plan: Plan) -> Manifest:
 
 def _keda(plan: Plan) -> Manifest:
     metric, most = _waiting(plan)
-    query = f'sum({metric}{{namespace="{plan.namespace}",pod=~"{plan.name}-[0-9a-z-]+"}})'
+    query = f'sum({metric}{{namespace="{plan.namespace}",{_label(NAME)}="{plan.name}"}})'
     trigger = {"serverAddress": plan.prometheus, "query": query, "threshold": most}
     spec = {
         "scaleTargetRef": target(plan),

@@ -187,7 +187,11 @@ def test_whole_replicas_are_scaled_by_a_metric_that_the_engine_has(name, engine)
     assert hpa["scaleTargetRef"] == {"apiVersion": workload["apiVersion"], "kind": workload["kind"], "name": name}
     assert "replicas" not in workload["spec"]
     metric = options.documented()[engine]["metrics"]["waiting"]
-    assert keda["triggers"][0]["metadata"]["query"].startswith(f"sum({metric}{{")
+    assert (
+        keda["triggers"][0]["metadata"]["query"] == f'sum({metric}{{namespace="moe",app_kubernetes_io_name="{name}"}})'
+    )
+    kept = _found(Plan(name, engine, scale="keda"))["PodMonitor", name]["spec"]["podTargetLabels"]
+    assert kept == ["app.kubernetes.io/name"]
     adapter = yaml.safe_load(options.FLAGS.with_name("adapter.yaml").read_text())["rules"]["custom"]
     served = {rule["name"]["as"]: rule["seriesQuery"].partition("{")[0] for rule in adapter}
     assert served[hpa["metrics"][0]["pods"]["metric"]["name"]] == metric
