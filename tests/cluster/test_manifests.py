@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import warnings
 
@@ -196,6 +197,35 @@ def test_no_secret_is_written_out(default):
     settings = yaml.safe_load(rendering.by_identity(default)["ConfigMap", "thalamus"]["data"]["thalamus.yaml"])
     assert all(key["key"].startswith("${") for key in settings["keys"])
     assert "${REDIS_PASSWORD}" in settings["redis"]["url"]
+
+
+def test_a_canarys_requests_do_not_scale_the_gateways():
+    settings = ('autoscaling.by="keda"', "ingress.enabled=true", "canary.enabled=true")
+    found = rendering.by_identity(rendering.helm(settings=settings))
+    query = found["ScaledObject", "thalamus"]["spec"]["triggers"][0]["metadata"]["query"]
+    [pods] = re.findall(r'pod=~"([^"]+)"', query)
+    assert re.fullmatch(pods, "thalamus-7d4b9c6f5d-x2k8p")
+    assert not re.fullmatch(pods, "thalamus-canary-7d4b9c6f5d-x2k8p")
+
+
+def test_retraining_reads_and_writes_what_is_mounted_and_gateways_see_its_bundle():
+    retraining = ("retraining.enabled=true", 'retraining.image="r/i:1-train"', 'bundles.claim="thalamus-training"')
+    found = rendering.by_identity(rendering.helm(settings=retraining))
+    job = found["CronJob", "thalamus-retraining"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [train] = job["containers"]
+    named = dict(zip(train["args"][1::2], train["args"][2::2], strict=True))
+    assert named.keys() == {"--data", "--out", "--cache"}  # the last is beside the working directory otherwise
+    mounts = {mount["name"]: mount["mountPath"] for mount in train["volumeMounts"]}
+    assert all(path.startswith(f"{mounts['training']}/") for path in named.values())
+    pod = found["Deployment", "thalamus"]["spec"]["template"]["spec"]
+    [seen] = [
+        mount for mount in _container(found["Deployment", "thalamus"])["volumeMounts"] if mount["name"] == "bundles"
+    ]
+    assert f"{mounts['training']}/{seen['subPath']}/next" == named["--out"]
+    claims = {
+        v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v
+    }
+    assert claims["bundles"] == job["volumes"][0]["persistentVolumeClaim"]["claimName"]
 
 
 def test_an_engine_lets_the_charts_gateways_in_and_they_may_go_there(default):
