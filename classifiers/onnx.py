@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import onnxruntime  # noqa: E402  the line above has to come first
+import onnxruntime
 
 Array = npt.NDArray[Any]
 
