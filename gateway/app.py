@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 from classifiers.batching import Batches
 from classifiers.bundle import DEFAULT_BUNDLE, BundleError, BundleModel, load_bundle
 from classifiers.cascade import Batcher, BundleCascade, open_model
+from classifiers.dial_curve import share_curve
 from classifiers.heuristic import HeuristicModel
 from classifiers.sentences import SentenceEncoder
 from classifiers.types import DifficultyModel
@@ -293,11 +294,13 @@ class Builder:
         for name, old in previous.backends.items() if previous else ():
             if backends.get(name) is not old:
                 old.pool.retire()
+        engine = Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms))
+        _check_dials(engine, model)
         return Rooms(
             settings=settings,
             keyring=Keyring(settings.keys, settings.limits, managed_keys),
             managed_keys=managed_keys,
-            engine=Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms)),
+            engine=engine,
             second_opinion=self._open_second_opinion(model, settings.routing.second_budget_ms),
             backends=backends,
             attempts=self._open_attempts(settings),
@@ -336,7 +339,9 @@ class Builder:
         return admission
 
     def _guarded(self, model: DifficultyModel, budget_ms: float) -> GuardedModel:
-        return GuardedModel(model, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
+        """Put the safety net under what judges in the event loop: never the slow half of a cascade."""
+        quick = model.at_once if isinstance(model, BundleCascade) else model
+        return GuardedModel(quick, HeuristicModel(), budget_s=budget_ms / 1e3, on_event=self._report_guard)
 
     def _open_second_opinion(self, model: DifficultyModel, budget_ms: float) -> SecondOpinion | None:
         """Put a cascade's second model behind the one thread that slow models run in; a reload swaps it there."""
@@ -561,6 +566,7 @@ def read_policy(settings: Settings) -> Policy:
         candidates={name: _candidate(name, backend) for name, backend in settings.backends.items()},
         aliases=settings.aliases,
         dial=settings.routing.dial,
+        share_curve=share_curve(settings.routing.bundle),
         thresholds={str(notch): bound for notch, bound in settings.routing.thresholds.items()},
         min_gain=settings.routing.min_gain,
         routes=tuple(
@@ -585,6 +591,17 @@ def _cascade(written: CascadeSettings) -> Cascade:
 
 def _answer_check(written: AnswerCheckSettings) -> AnswerCheck:
     return AnswerCheck(written.min_confidence, written.self_check, written.allow_streams, written.probe_tokens)
+
+
+def _check_dials(engine: Engine, model: DifficultyModel) -> None:
+    """Refuse a share of deep calls that nobody knows the threshold of, unless the model itself is missing."""
+    policy = engine.policy
+    for dial in (policy.dial, *(named.dial for named in policy.routes if named.dial)):
+        if policy.threshold(dial, model.thresholds) is None and not isinstance(model, HeuristicModel):
+            raise SettingsError(
+                f"routing: dial {dial}: {model.name} has no curve to read its threshold from; find it on your own "
+                f"requests by `thalamus calibrate LOG --dial {dial} --write`, or choose a notch"
+            )
 
 
 def _candidate(name: str, backend: BackendSettings) -> Candidate:

@@ -124,7 +124,12 @@ def at_dial(seen: Seen, engine: Engine, dial: str) -> Replayed:
 
 def notches(seen: Sequence[Seen], engine: Engine, prices: Mapping[str, Price]) -> list[NotchFigures]:
     """Decide the last requests at every notch. Takes about 50 µs a request and notch."""
-    return [_notch(dial, [at_dial(one, engine, dial) for one in seen], prices) for dial in DIALS]
+    return [_notch(dial, [at_dial(one, engine, dial) for one in seen], prices) for dial in dials_of(engine)]
+
+
+def dials_of(engine: Engine) -> tuple[str, ...]:
+    """Give the notches, and the operator's own dial where that is a share."""
+    return tuple(dict.fromkeys((*DIALS, engine.policy.dial)))
 
 
 def _notch(dial: str, replayed: Sequence[Replayed], prices: Mapping[str, Price]) -> NotchFigures:

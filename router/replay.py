@@ -261,8 +261,8 @@ def judged_by(logged: Logged, model: DifficultyModel) -> Logged | None:
 
 
 def at_threshold(engine: Engine, threshold: float, dials: Iterable[str] = DIALS) -> Engine:
-    """Give an engine that goes deep from `threshold` on, at the given notches, and is the same in all else."""
-    thresholds = {**engine.policy.thresholds, **dict.fromkeys(dials, threshold)}
+    """Give an engine that goes deep from `threshold` on, at its own and the given dials, and is else the same."""
+    thresholds = {**engine.policy.thresholds, **dict.fromkeys((engine.policy.dial, *dials), threshold)}
     return Engine(dataclasses.replace(engine.policy, thresholds=thresholds), engine.model)
 
 

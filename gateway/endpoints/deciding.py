@@ -20,7 +20,7 @@ from gateway.sessions import SESSION_HEADER, session_key
 from gateway.tracing.trace import Value
 from gateway.upstream.dialects import read_client_effort
 from router.engine import LimitReached, NobodyCan, NotAllowed, UnknownModelName
-from router.policy import AUTO, DIALS
+from router.policy import AUTO, DIAL_WORDS, read_dial
 from router.types import Decision, Effort, RouteRequest, Tier
 
 ROUTE_HEADER = "x-thalamus-route"
@@ -255,6 +255,7 @@ def _read_priority(headers: Mapping[str, str], own: Priority) -> Priority:
 
 def _read_dial(headers: Mapping[str, str]) -> str | None:
     written = headers.get(DIAL_HEADER)
-    if written is not None and written not in DIALS:
-        raise InvalidField(f"The header {DIAL_HEADER} can be {', '.join(DIALS)}.", param=DIAL_HEADER)
-    return written
+    dial = None if written is None else read_dial(written)
+    if dial is None and written is not None:
+        raise InvalidField(f"The header {DIAL_HEADER} can be {DIAL_WORDS}.", param=DIAL_HEADER)
+    return dial

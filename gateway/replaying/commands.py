@@ -72,10 +72,13 @@ def calibrate(
         list[Path],
         typer.Argument(metavar="LOG_OR_PROMPTS...", help='Decision logs, or JSON lines with "prompt" or "messages".'),
     ],
-    deep_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of requests that shall go deep.")],
+    deep_share: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0.0, max=1.0, help="Share of requests that shall go deep; without it the configured one."),
+    ] = None,
     dial: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="The notch to calibrate; without it the configured one."),
+        typer.Option(help="The notch to calibrate; without it the configured dial."),
     ] = None,
     bundle: _Bundle = None,
     config: _Config = None,
@@ -92,7 +95,6 @@ def calibrate(
     from gateway.replaying.reading import ReplayError, Unreadable
     from gateway.replaying.show import print_calibration, print_unreadable
     from gateway.settings import load_settings
-    from router.policy import DIALS
 
     unreadable = Unreadable()
     with _told_plainly():
@@ -100,9 +102,7 @@ def calibrate(
         if write and file is None:
             raise ReplayError("--write: there is no thalamus.yaml here; name one with --config")
         settings = load_settings(file)
-        dial = dial or settings.routing.dial
-        if dial not in DIALS:
-            raise ReplayError(f"--dial: {dial!r} is no notch; there are: {', '.join(DIALS)}")
+        dial, deep_share = _what_to_calibrate(dial, deep_share, settings.routing.dial)
         engine = open_engine(settings, bundle)
         decide, notes = read_sample(paths, engine.model, unreadable)
         found = search(decide, engine, dial, deep_share, notes)
@@ -115,6 +115,23 @@ def calibrate(
     print_unreadable(unreadable, Console(stderr=True, highlight=False))
     if write:
         typer.secho(f"{file}: routing.thresholds.{dial} is {found.threshold:.4f}", fg="green", err=True)
+
+
+def _what_to_calibrate(dial: str | None, deep_share: float | None, configured: str) -> tuple[str, float]:
+    """Settle the dial and its share: a dial that is a share is calibrated to that share."""
+    from gateway.replaying.reading import ReplayError
+    from router.policy import DIAL_WORDS, DIALS, read_dial
+
+    named = read_dial(dial or configured)
+    if named is None:
+        raise ReplayError(f"--dial: {dial!r} is no dial; there are: {DIAL_WORDS}")
+    if named in DIALS:
+        if deep_share is None:
+            raise ReplayError("--deep-share: say which share of requests shall go deep, such as 0.2")
+        return named, deep_share
+    if deep_share is None or dial is not None:
+        return named, float(named)
+    return read_dial(str(deep_share)) or named, deep_share
 
 
 def _find_config(given: Path | None) -> Path | None:
