@@ -180,6 +180,7 @@ async def recall_history(call: Call, chat: Parsed[ChatRequest], decision: Decisi
     dialects = [backend.dialect for backend in backends]
     own_items = native and any(backend.speaks_responses for backend in backends)
     keepsakes = await rooms.vault.recall(call.caller.tenant, chat, dialects, own_items=own_items)
+    call.record.leave("vault")
     return replace(history, keepsakes=keepsakes)
 
 

@@ -99,6 +99,16 @@ DECISION_SECONDS = Metric(
     (),
     OVERHEAD,
 )
+ROOM_SECONDS = Metric(
+    "thalamus_room_seconds",
+    "counter",
+    "The gateway's own seconds by room; waiting for backends is no room's. `read` is bodies arriving, `queue` the "
+    "wait in line, `relay` includes the wait for clients that read slowly.",
+    "Divided by requests it is each room's mean. `decide` under half a millisecond; a rise in one alone says where to "
+    "look: `limits`, `cache` and `vault` wait for Redis, `read` and `relay` for clients, `queue` for places.",
+    _REQUESTS,
+    ("room",),
+)
 KEEP_ALIVES = Metric(
     "thalamus_keep_alives",
     "counter",
@@ -114,6 +124,16 @@ DECISIONS = Metric(
     "The share of `deep` is what the dial sets. Many `limit-mini`, `load` or `fallback` mean that capacity decides.",
     _ROUTING,
     ("tier", "reason", "kind", "effort"),
+)
+LANGUAGES = Metric(
+    "thalamus_decisions_by_language",
+    "counter",
+    "Routed requests by the script and, where common words tell, the language of their last question: `other` is what "
+    "neither tells.",
+    "The share of `deep` should follow the work and not the language: one that goes deep far more often on the same "
+    "work is misjudged.",
+    _ROUTING,
+    ("language", "tier"),
 )
 DIFFICULTY = Metric(
     "thalamus_difficulty",
@@ -244,6 +264,15 @@ OUTPUT_TOKEN_SECONDS = Metric(
     ("tier", "backend"),
     PER_TOKEN,
     convention="gen_ai.server.time_per_output_token",
+)
+THINKING_SECONDS = Metric(
+    "thalamus_thinking_seconds",
+    "histogram",
+    "Time from a stream's first reasoning to its first answer, of streams that showed reasoning.",
+    "What a person watches a model think. A rise at an even effort means harder questions or a slower backend.",
+    _BACKENDS,
+    ("tier", "backend"),
+    SECONDS,
 )
 REPLICA_CONDITION = Metric(
     "thalamus_replica_condition",

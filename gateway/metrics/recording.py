@@ -34,6 +34,7 @@ from gateway.cache.events import (
 from gateway.metrics import catalogue
 from gateway.metrics.catalogue import Metric
 from gateway.metrics.drift import Drift
+from gateway.metrics.language import language_of
 from gateway.metrics.registry import is_shared, make_all
 from gateway.prices import Usage
 from gateway.queueing import QueueEvent
@@ -62,6 +63,7 @@ class Metrics:
         self._metrics = make_all(self.registry)
         self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
         self._tenants: set[str] = set()
+        self._rooms_s: dict[str, float] = {}
         self._model = ""
         self._drift = Drift({})
         self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
@@ -110,6 +112,7 @@ class Metrics:
 
     def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
         """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
+        self._bring_up_to_date()
         self._child(catalogue.LAG).set(lag_s)
         self._show(catalogue.DRIFT, {(signal,): index for signal, index in self._drift.indices().items()})
         self._child(catalogue.TASKS).set(len(asyncio.all_tasks()))
@@ -190,13 +193,27 @@ class Metrics:
         """Count it no longer."""
         self._child(catalogue.IN_FLIGHT).dec()
 
+    def record_rooms(self, record: Record) -> None:
+        """Add up where a request's time went. Ten counters would cost as much as all else: they are set when read."""
+        sums = self._rooms_s
+        for room, seconds in record.rooms_s.items():
+            sums[room] = sums.get(room, 0.0) + seconds
+        if record.queued_s:
+            sums["queue"] = sums.get("queue", 0.0) + record.queued_s
+
+    def _bring_up_to_date(self) -> None:
+        """Count what was only added up."""
+        sums, self._rooms_s = self._rooms_s, {}
+        for room, seconds in sums.items():
+            self._child(catalogue.ROOM_SECONDS, room).inc(seconds)
+
     def record_request(self, record: Record) -> None:
         """Count one finished request."""
         target = record.target
         backend = target.backend if target else ""
-        tier = target.tier.value if target and target.tier else ""
+        tier = target.tier or "" if target else ""
         child = self._child
-        child(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome.value, record.error or "").inc()
+        child(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome, record.error or "").inc()
         child(catalogue.REQUEST_SECONDS, record.endpoint, tier).observe(record.total_s, _exemplar(record))
         child(catalogue.GATEWAY_SECONDS, record.endpoint).observe(record.gateway_s)
         child(catalogue.CACHED, record.cache).inc()
@@ -214,6 +231,8 @@ class Metrics:
         if record.first_token_s is None:
             return
         self._child(catalogue.FIRST_TOKEN_SECONDS, tier, backend).observe(record.first_token_s, _exemplar(record))
+        if record.thinking_s is not None:
+            self._child(catalogue.THINKING_SECONDS, tier, backend).observe(record.thinking_s)
         tokens = record.usage.output - 1 if record.usage is not None else 0
         if tokens > 0 and not record.is_kept:
             each = (record.total_s - record.first_token_s) / tokens
@@ -223,11 +242,12 @@ class Metrics:
         decision, request = record.decision, record.request
         if decision is None:
             return
-        decided = decision.tier.value if decision.tier else ""
-        self._child(
-            catalogue.DECISIONS, decided, decision.reason.value, decision.kind or "", decision.effort or ""
-        ).inc()
+        decided = decision.tier or ""
+        self._child(catalogue.DECISIONS, decided, decision.reason, decision.kind or "", decision.effort or "").inc()
         self._child(catalogue.DECISION_SECONDS).observe(record.decision_s)
+        if request is not None and decision.kind is not None:
+            said = next((turn.text for turn in reversed(request.conversation.turns) if turn.role == "user"), "")
+            self._child(catalogue.LANGUAGES, language_of(said), decided).inc()
         if decision.difficulty is not None:
             self._child(catalogue.DIFFICULTY).observe(decision.difficulty)
             if decision.kind is not None:
@@ -279,6 +299,7 @@ class Metrics:
 
         Exemplars are in OpenMetrics' only, and of a single process only: files do not hold them.
         """
+        self._bring_up_to_date()
         write = openmetrics.generate_latest if as_openmetrics else generate_latest
         if not self.is_shared:
             return bytes(write(self.registry))

@@ -14,9 +14,11 @@ from gateway.metrics import Metrics
 from gateway.metrics.catalogue import CATALOGUE
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
+from gateway.metrics.language import LANGUAGES, language_of
 from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
+from tests.bench.recording import LIMIT_US, measure
 
 MOST_SERIES = 2500
 """Of one gateway with two backends, whatever callers do."""
@@ -162,3 +164,44 @@ def test_every_bundle_says_what_drift_is_measured_against():
         reference = load_bundle(name).reference
         assert {signal: len(shares) for signal, shares in reference.items()} == {"difficulty": 10, "kind": len(Kind)}
         assert all(sum(shares) == pytest.approx(1, abs=0.001) for shares in reference.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is the capital of France?", "en"),
+        ("translate 你好 into English for me please", "en"),
+        ("用 Python 写一个快速排序", "zh"),
+        ("東京の人口は?", "ja"),
+        ("서울의 인구는?", "ko"),
+        ("Напиши стихи об осени", "cyrillic"),
+        ("ما هي عاصمة فرنسا؟", "arabic"),
+        ("Wie ist das Wetter und was mache ich mit dem Garten?", "de"),
+        ("Écris une lettre pour mon ami, avec des fautes", "fr"),
+        ("¿Cuál es la capital de Francia y por qué?", "es"),
+        ("x = f(y)", "other"),
+        ("", "other"),
+    ],
+)
+def test_a_questions_language_is_told_by_its_script_or_its_common_words(text, language):
+    assert language_of(text) == language
+    assert language in LANGUAGES
+
+
+def test_times_of_rooms_leave_out_what_was_waited_for_and_add_up():
+    record, metrics = Record("chat"), Metrics()
+    record.leave("parse")
+    record.upstream_s += 1000.0
+    record.leave("open")
+    record.leave("open")
+    assert 0 <= record.rooms_s["open"] < 1
+    record.queued_s = 2.0
+    for _ in range(2):
+        metrics.record_rooms(record)
+    assert value(metrics, "thalamus_room_seconds_total", room="queue") == 4
+    assert value(metrics, "thalamus_room_seconds_total", room="parse") > 0
+
+
+def test_recording_a_request_costs_no_more_than_a_slow_machine_excuses():
+    figures = measure(rounds=3)
+    assert figures["metrics"] + figures["times of rooms"] < 5 * LIMIT_US
