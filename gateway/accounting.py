@@ -73,6 +73,8 @@ class Record:
     decision: Decision | None = None
     cache: str = "bypass"
     """What the cache did: ``hit-exact``, ``hit-semantic``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
+    kept_as: tuple[str, str] | None = None
+    """Where the semantic cache found the answer that was given: partition and name."""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
     thinking: str = ""

@@ -60,6 +60,7 @@ from gateway.endpoints import (
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import CLOSE, OPENAI_ERRORS, ErrorShape, Exchange, Handler
 from gateway.flights import Flights
+from gateway.inquiries import Inquiries
 from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
 from gateway.ledger import Ledger
 from gateway.ledger.opening import open_book
@@ -232,7 +233,9 @@ class Builder:
         self._background = background
         self._closing = closing
         self._metrics = Metrics()
-        self._recent = Recent()
+        self._crew = None if worker is None else worker.crew
+        self._recent = Recent(self._crew)
+        self._inquiries = Inquiries(self._recent.find)
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
@@ -317,6 +320,8 @@ class Builder:
             recent=self._recent,
             decision_log=decision_log,
             board=opened.board,
+            inquiries=self._inquiries,
+            crew=self._crew,
         )
 
     def _open_attempts(self, settings: Settings) -> Attempts:
@@ -612,14 +617,24 @@ async def _lifespan(settings: Settings, worker: Worker | None, app: FastAPI) -> 
     ):
         app.state.builder = Builder(connections, background, closing, pulse, worker)
         app.state.rooms = await app.state.builder.build(settings)
-        sharing = Sharing(lambda: (app.state.rooms.board, app.state.rooms.backends.values()))
+        sharing = Sharing(
+            lambda: (app.state.rooms.board, app.state.rooms.backends.values()), app.state.rooms.inquiries.answer
+        )
         await sharing.once()  # so that nobody is called whom the others leave alone
         closing.push_async_callback(_end, asyncio.create_task(sharing.run()))
         if worker is not None:
+            worker.crew.hear("disowned", partial(_disown, app))
             closing.push_async_callback(_end, asyncio.create_task(_show_load(app)))
         app.state.life.is_started = True
         yield
         app.state.life.is_leaving = True
+
+
+async def _disown(app: FastAPI, entry: list[str]) -> None:
+    """Do as another worker has done, whose index of prompts is not this one's."""
+    partition, name = entry
+    if app.state.rooms.semantic is not None:
+        await app.state.rooms.semantic.disown((partition, name))
 
 
 async def _show_load(app: FastAPI) -> None:

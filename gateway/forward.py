@@ -162,7 +162,7 @@ class _Keeping:
         similar = await semantic.find(prompt, self.plan) if semantic is not None and prompt is not None else None
         if similar is None:
             return None
-        call.record.cache = "hit-semantic"
+        call.record.cache, call.record.kept_as = "hit-semantic", similar.entry
         told = {SIMILARITY_HEADER: f"{min(similar.similarity, 1.0):.3f}"}
         return self._reply(call, decision, errand, similar.hit, told)
 

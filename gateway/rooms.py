@@ -13,7 +13,9 @@ from gateway.auth import Keyring
 from gateway.cache.board import Board
 from gateway.cache.exact import ExactCache
 from gateway.cache.semantic.cache import SemanticCache
+from gateway.crew import Crew
 from gateway.decision_log import DecisionLog
+from gateway.inquiries import Inquiries
 from gateway.keys import ManagedKeys
 from gateway.ledger import Ledger
 from gateway.limits import Limits
@@ -61,6 +63,16 @@ class Rooms:
     decision_log: DecisionLog | None
     board: Board | None
     """Notes between processes, where there is a Redis."""
+    inquiries: Inquiries
+    crew: Crew | None
+    """The line to the other workers on the port, where there are any."""
+
+    async def disown(self, entry: tuple[str, str]) -> None:
+        """Have the semantic cache give an answer to no other words any more, in all workers."""
+        if self.semantic is not None:
+            await self.semantic.disown(entry)
+        if self.crew is not None and self.board is None:  # else the index is shared already
+            self.crew.tell("disowned", entry)
 
     def show_load(self) -> None:
         """Bring the metrics that say how things are up to now."""

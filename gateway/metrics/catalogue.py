@@ -219,6 +219,26 @@ FEEDBACK = Metric(
     _ROUTING,
     ("verdict", "tier"),
 )
+VERDICTS = Metric(
+    "thalamus_routing_verdicts",
+    "counter",
+    "Requests of which a verdict tells whether their tier was right: `should-be-deep` fell short on the fast tier, "
+    "`should-be-fast` went deep where fast was enough. `source` is callers' `feedback` or `shadow` answers.",
+    "The share that is not `right` is the misroute rate. Much `should-be-deep`: lower the threshold of the kind. Much "
+    "`should-be-fast`: raise it, or train on these verdicts (`thalamus feedback export`).",
+    _ROUTING,
+    ("source", "tier", "kind", "outcome"),
+)
+JUDGED = Metric(
+    "thalamus_judged_difficulty",
+    "histogram",
+    "Difficulty of requests by what a verdict found: `deep-was-needed` or `fast-was-enough`.",
+    "Calibrated means that among requests of difficulty 0.3 about 30 % need deep. Shadow answers tell that fairly; "
+    "feedback is of those who bother.",
+    _ROUTING,
+    ("source", "finding"),
+    PROBABILITY,
+)
 ATTEMPTS = Metric(
     "thalamus_attempts",
     "counter",
@@ -369,6 +389,15 @@ CACHE_EVENTS = Metric(
     "`redis` with another outcome than `ok` means that Redis is slow or away; requests go on without it.",
     _CACHE,
     ("event", "outcome"),
+)
+FALSE_HITS = Metric(
+    "thalamus_false_hits",
+    "counter",
+    "Answers from the cache that a caller has called wrong, by what the cache did.",
+    "0. Of `hit-semantic` the entry is given to nobody else any more; more than single ones: raise "
+    "`cache.semantic.threshold`.",
+    _CACHE,
+    ("cache",),
 )
 REDIS_SECONDS = Metric(
     "thalamus_redis_seconds",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -41,8 +41,12 @@ from gateway.queueing import QueueEvent
 from gateway.upstream.pool import Pool
 from gateway.upstream.replica import CONDITIONS
 from gateway.vault import Mended
+from gateway.verdicts import Finding, Source, finding_of, is_false_hit, outcome_of
 from router.guard import FellBack, GuardEvent
 from router.types import Reason, Tier
+
+if TYPE_CHECKING:
+    from gateway.recent import Remembered  # what is shown of the last decisions needs prices, and they the backends
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
@@ -152,9 +156,20 @@ class Metrics:
         """Count spans that were not exported; called from the exporter's thread as well."""
         self._child(catalogue.DROPPED_SPANS, why).inc(spans)
 
-    def record_feedback(self, verdict: str, tier: str) -> None:
-        """Count what a caller thinks of an answer; the tier is who answered."""
-        self._child(catalogue.FEEDBACK, verdict, tier).inc()
+    def record_feedback(self, verdict: str, about: Remembered) -> None:
+        """Count what a caller thinks of an answer. One that the semantic cache gave says nothing of the tier."""
+        self._child(catalogue.FEEDBACK, verdict, about.tier).inc()
+        if about.cache.startswith("hit") and is_false_hit(verdict, about.tier):
+            self._child(catalogue.FALSE_HITS, about.cache).inc()
+        finding = finding_of(verdict, about.tier)
+        if finding is not None and about.tier and about.kept_as is None:
+            self.record_finding("feedback", finding, about.tier, about.kind, about.difficulty)
+
+    def record_finding(self, source: Source, finding: Finding, tier: str, kind: str, difficulty: float | None) -> None:
+        """Count whether a request was routed right."""
+        self._child(catalogue.VERDICTS, source, tier, kind, outcome_of(finding, tier)).inc()
+        if difficulty is not None:
+            self._child(catalogue.JUDGED, source, finding).observe(difficulty)
 
     def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
         """Say which difficulty model decides from now on, and how it judged its training data."""
