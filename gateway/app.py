@@ -88,6 +88,7 @@ from gateway.settings import (
     Settings,
     SettingsError,
 )
+from gateway.shadow import Shadows
 from gateway.surfaces.messages import MESSAGES_ERRORS
 from gateway.surfaces.responses.background import Background, running_background
 from gateway.surfaces.responses.events import TENANT_BYTES as EVENT_BYTES
@@ -256,6 +257,8 @@ class Builder:
         self._embedding: Batches[str, Vector] | None = None
         self._nearest: dict[tuple[CacheSettings, RedisSettings], NearestIndex] = {}
         self._attempts: Attempts | None = None
+        self._shadows = Shadows(1 if worker is None else worker.of)
+        closing.push_async_callback(self._shadows.close)
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
         """Build what a configuration describes; backends that did not change are taken over, calls and all.
@@ -318,6 +321,7 @@ class Builder:
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
             recent=self._recent,
+            shadows=self._shadows,
             decision_log=decision_log,
             board=opened.board,
             inquiries=self._inquiries,

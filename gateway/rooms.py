@@ -32,7 +32,8 @@ from gateway.vault import Vault
 from router.engine import Engine
 
 if TYPE_CHECKING:
-    from gateway.flights import Flights  # it needs what an exchange answers with, and that needs rooms
+    from gateway.flights import Flights  # they need what an exchange answers with, and that needs rooms
+    from gateway.shadow import Shadows
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Rooms:
     vault: Vault | None
     responses: ResponsesRoom
     recent: Recent
+    shadows: Shadows
     decision_log: DecisionLog | None
     board: Board | None
     """Notes between processes, where there is a Redis."""

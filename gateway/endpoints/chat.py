@@ -81,7 +81,8 @@ async def answer_chat(
         errand = _errand(asked, max_tokens, history=history, vault=call.rooms.vault, native=own)
         return replace(errand, show=show, both_names=both_names)
 
-    return await forward_chat(call, decision, chat, errand_of)
+    reply = await forward_chat(call, decision, chat, errand_of)
+    return await call.rooms.shadows.follow(call, chat, errand_of, reply)
 
 
 def check_number(messages: Sequence[Message], most: int) -> None:

@@ -40,7 +40,7 @@ async def serve_feedback(call: Call) -> Reply:
     if about.kept_as is not None and is_false_hit(verdict, about.tier):
         await rooms.disown(about.kept_as)
     if rooms.decision_log is not None:
-        rooms.decision_log.record_feedback(
+        rooms.decision_log.record_note(
             Feedback(
                 id=given.decision_id,
                 at=datetime.now(UTC),

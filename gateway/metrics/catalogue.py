@@ -229,6 +229,16 @@ VERDICTS = Metric(
     _ROUTING,
     ("source", "tier", "kind", "outcome"),
 )
+SHADOWS = Metric(
+    "thalamus_shadow_answers",
+    "counter",
+    "Second answers by the tier that gave them and what came of them: `same`, `fast` or `deep` is better; `unjudged` "
+    "(no rule tells, no judge); `cut-off`, `unreadable`, `failed`, `late`; not asked: `no-room`, `no-money`, `busy`, "
+    "`nobody` may.",
+    "Mostly compared. `unjudged`: name a `shadow.judge`. `no-money`: the day's budget is spent.",
+    _ROUTING,
+    ("tier", "result"),
+)
 JUDGED = Metric(
     "thalamus_judged_difficulty",
     "histogram",
@@ -351,6 +361,14 @@ TENANT_COST = Metric(
     "For the exact account use `thalamus usage`: this is for watching.",
     _MONEY,
     ("tenant",),
+)
+SHADOW_COST = Metric(
+    "thalamus_shadow_cost_dollars",
+    "counter",
+    "Cost of second answers and of their judge. It is in no other figure of cost, and no caller's.",
+    "Under `shadow.budget_usd_per_day`.",
+    _MONEY,
+    ("backend",),
 )
 SAVED = Metric(
     "thalamus_saved_dollars",

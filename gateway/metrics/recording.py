@@ -171,6 +171,14 @@ class Metrics:
         if difficulty is not None:
             self._child(catalogue.JUDGED, source, finding).observe(difficulty)
 
+    def record_shadow(self, tier: str, result: str) -> None:
+        """Count a second answer, or why there is none."""
+        self._child(catalogue.SHADOWS, tier, result).inc()
+
+    def record_shadow_cost(self, backend: str, dollars: float) -> None:
+        """Count what a second answer or its judge took."""
+        self._child(catalogue.SHADOW_COST, backend).inc(dollars)
+
     def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
         """Say which difficulty model decides from now on, and how it judged its training data."""
         if name != self._model:
