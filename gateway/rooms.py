@@ -19,6 +19,7 @@ from gateway.inquiries import Inquiries
 from gateway.keys import ManagedKeys
 from gateway.ledger import Ledger
 from gateway.limits import Limits
+from gateway.limits.spending import read_budgets
 from gateway.metrics import Metrics
 from gateway.pulse import Pulse
 from gateway.recent import Recent
@@ -75,6 +76,10 @@ class Rooms:
             await self.semantic.disown(entry)
         if self.crew is not None and self.board is None:  # else the index is shared already
             self.crew.tell("disowned", entry)
+
+    async def show_budgets(self) -> None:
+        """Bring the metrics of tenants' budgets up to now."""
+        self.metrics.show_budgets(await read_budgets(self.keyring.callers(), self.limits))
 
     def show_load(self) -> None:
         """Bring the metrics that say how things are up to now."""

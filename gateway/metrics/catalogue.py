@@ -19,7 +19,7 @@ OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1)
 PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
 PROBABILITY = tuple(tenth / 10 for tenth in range(1, 11))
 
-Across = Literal["livesum", "livemax"]
+Across = Literal["livesum", "livemax", "livemostrecent"]
 """How the gauges of several workers become one."""
 
 
@@ -361,6 +361,33 @@ TENANT_COST = Metric(
     "For the exact account use `thalamus usage`: this is for watching.",
     _MONEY,
     ("tenant",),
+)
+BUDGET = Metric(
+    "thalamus_tenant_budget_dollars",
+    "gauge",
+    "Dollars that a tenant may spend in any stretch of `window_s` seconds: its own limit, else its keys' together.",
+    "As agreed. Beyond the first two hundred tenants none is shown.",
+    _MONEY,
+    ("tenant", "window_s"),
+    across="livemostrecent",
+)
+BUDGET_SPENT = Metric(
+    "thalamus_tenant_budget_spent_dollars",
+    "gauge",
+    "Dollars spent of it in the stretch that ends now. With several workers and no Redis, of the one that was asked.",
+    "Under the budget; at it the tenant's requests get 429.",
+    _MONEY,
+    ("tenant", "window_s"),
+    across="livemostrecent",
+)
+BUDGET_30D = Metric(
+    "thalamus_tenant_budget_30d_dollars",
+    "gauge",
+    "What a tenant's tightest budget comes to in thirty days.",
+    "Above the forecast of the tenant's spending; otherwise `ThalamusSpendOverBudget`.",
+    _MONEY,
+    ("tenant",),
+    across="livemostrecent",
 )
 SHADOW_COST = Metric(
     "thalamus_shadow_cost_dollars",

@@ -7,6 +7,7 @@ counted by a process that has ended stays, what it said of how things are goes w
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -31,6 +32,7 @@ from gateway.cache.events import (
     SimilarLookedUp,
     SimilarOffered,
 )
+from gateway.limits.spending import Budget
 from gateway.metrics import catalogue
 from gateway.metrics.catalogue import Metric
 from gateway.metrics.drift import Drift
@@ -135,6 +137,17 @@ class Metrics:
             for known in CONDITIONS
         }
         self._show(catalogue.REPLICA_CONDITION, conditions)
+
+    def show_budgets(self, budgets: Iterable[Budget]) -> None:
+        """Say what tenants may spend and have spent, of those tenants that have series of their own."""
+        shown = [(self._tenant(one.tenant), one) for one in budgets]
+        own = [(tenant, one) for tenant, one in shown if tenant == one.tenant]
+        self._show(catalogue.BUDGET, {(tenant, f"{one.window_s:g}"): one.dollars for tenant, one in own})
+        self._show(catalogue.BUDGET_SPENT, {(tenant, f"{one.window_s:g}"): one.spent for tenant, one in own})
+        tightest: dict[tuple[str, ...], float] = {}
+        for tenant, one in own:
+            tightest[tenant,] = min(one.per_30_days, tightest.get((tenant,), math.inf))
+        self._show(catalogue.BUDGET_30D, tightest)
 
     def _show(self, gauge: Metric, series: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge's series to these; others that it has had are gone, or 0 where files keep them."""
