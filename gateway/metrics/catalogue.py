@@ -103,7 +103,7 @@ ROOM_SECONDS = Metric(
     "thalamus_room_seconds",
     "counter",
     "The gateway's own seconds by room; waiting for backends is no room's. `read` is bodies arriving, `queue` the "
-    "wait in line, `relay` includes the wait for clients that read slowly.",
+    "wait in line, `relay` includes the wait for clients that read slowly, `account` what is kept afterwards.",
     "Divided by requests it is each room's mean. `decide` under half a millisecond; a rise in one alone says where to "
     "look: `limits`, `cache` and `vault` wait for Redis, `read` and `relay` for clients, `queue` for places.",
     _REQUESTS,
