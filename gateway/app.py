@@ -628,6 +628,7 @@ async def _lifespan(settings: Settings, worker: Worker | None, app: FastAPI) -> 
         closing.push_async_callback(_end, asyncio.create_task(sharing.run()))
         if worker is not None:
             worker.crew.hear("disowned", partial(_disown, app))
+            worker.crew.hear("counts", partial(_write_counts, app))
             closing.push_async_callback(_end, asyncio.create_task(_show_load(app)))
         app.state.life.is_started = True
         yield
@@ -639,6 +640,12 @@ async def _disown(app: FastAPI, entry: list[str]) -> None:
     partition, name = entry
     if app.state.rooms.semantic is not None:
         await app.state.rooms.semantic.disown((partition, name))
+
+
+async def _write_counts(app: FastAPI, _: None) -> bool:
+    """Write what was counted, because another worker is asked for the metrics of all."""
+    app.state.rooms.show_load()
+    return True
 
 
 async def _show_load(app: FastAPI) -> None:

@@ -77,6 +77,11 @@ class Rooms:
         if self.crew is not None and self.board is None:  # else the index is shared already
             self.crew.tell("disowned", entry)
 
+    async def gather_counts(self) -> None:
+        """Have the other workers write what they have counted, so that whoever looks here sees all of it."""
+        if self.crew is not None:
+            await self.crew.ask("counts", None)
+
     async def show_budgets(self) -> None:
         """Bring the metrics of tenants' budgets up to now."""
         self.metrics.show_budgets(await read_budgets(self.keyring.callers(), self.limits))

@@ -34,6 +34,7 @@ from gateway.cache.events import (
 )
 from gateway.limits.spending import Budget
 from gateway.metrics import catalogue
+from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import Metric
 from gateway.metrics.drift import Drift
 from gateway.metrics.language import language_of
@@ -69,7 +70,7 @@ class Metrics:
         self._metrics = make_all(self.registry)
         self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
         self._tenants: set[str] = set()
-        self._rooms_s: dict[str, float] = {}
+        self._batch = Batch(self._child)
         self._model = ""
         self._drift = Drift({})
         self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
@@ -118,7 +119,7 @@ class Metrics:
 
     def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
         """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
-        self._bring_up_to_date()
+        self.write_counts()
         self._child(catalogue.LAG).set(lag_s)
         self._show(catalogue.DRIFT, {(signal,): index for signal, index in self._drift.indices().items()})
         self._child(catalogue.TASKS).set(len(asyncio.all_tasks()))
@@ -221,6 +222,10 @@ class Metrics:
         """Count one reload: `applied` or `refused`."""
         self._child(catalogue.RELOADS, result).inc()
 
+    def write_counts(self) -> None:
+        """Bring what was counted of requests to where whoever looks will see it."""
+        self._batch.write()
+
     def begin_request(self) -> None:
         """Count a request that is being served from now on."""
         self._child(catalogue.IN_FLIGHT).inc()
@@ -230,35 +235,28 @@ class Metrics:
         self._child(catalogue.IN_FLIGHT).dec()
 
     def record_rooms(self, record: Record) -> None:
-        """Add up where a request's time went. Ten counters would cost as much as all else: they are set when read."""
-        sums = self._rooms_s
+        """Count where a request's time went."""
+        count = self._batch.count
         for room, seconds in record.rooms_s.items():
-            sums[room] = sums.get(room, 0.0) + seconds
+            count(catalogue.ROOM_SECONDS, room, by=seconds)
         if record.queued_s:
-            sums["queue"] = sums.get("queue", 0.0) + record.queued_s
-
-    def _bring_up_to_date(self) -> None:
-        """Count what was only added up."""
-        sums, self._rooms_s = self._rooms_s, {}
-        for room, seconds in sums.items():
-            self._child(catalogue.ROOM_SECONDS, room).inc(seconds)
+            count(catalogue.ROOM_SECONDS, "queue", by=record.queued_s)
 
     def record_request(self, record: Record) -> None:
         """Count one finished request."""
-        target = record.target
+        target, count, observe = record.target, self._batch.count, self._batch.observe
         backend = target.backend if target else ""
         tier = target.tier or "" if target else ""
-        child = self._child
-        child(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome, record.error or "").inc()
-        child(catalogue.REQUEST_SECONDS, record.endpoint, tier).observe(record.total_s, _exemplar(record))
-        child(catalogue.GATEWAY_SECONDS, record.endpoint).observe(record.gateway_s)
-        child(catalogue.CACHED, record.cache).inc()
+        count(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome, record.error or "")
+        self._observe_traced(record, catalogue.REQUEST_SECONDS, record.endpoint, tier, value=record.total_s)
+        observe(catalogue.GATEWAY_SECONDS, record.endpoint, value=record.gateway_s)
+        count(catalogue.CACHED, record.cache)
         for attempt in record.attempts:
-            child(catalogue.ATTEMPTS, attempt.backend, attempt.replica, attempt.error or "").inc()
+            count(catalogue.ATTEMPTS, attempt.backend, attempt.replica, attempt.error or "")
             if attempt.check is not None:
-                child(catalogue.CHECKS, attempt.backend, attempt.check).inc()
+                count(catalogue.CHECKS, attempt.backend, attempt.check)
         if record.attempts:
-            child(catalogue.UPSTREAM_SECONDS, backend).observe(record.upstream_s)
+            observe(catalogue.UPSTREAM_SECONDS, backend, value=record.upstream_s)
         self._count_pace(record, tier, backend)
         self._count_decision(record)
         self._count_usage(record, backend)
@@ -266,53 +264,64 @@ class Metrics:
     def _count_pace(self, record: Record, tier: str, backend: str) -> None:
         if record.first_token_s is None:
             return
-        self._child(catalogue.FIRST_TOKEN_SECONDS, tier, backend).observe(record.first_token_s, _exemplar(record))
+        observe = self._batch.observe
+        self._observe_traced(record, catalogue.FIRST_TOKEN_SECONDS, tier, backend, value=record.first_token_s)
         if record.thinking_s is not None:
-            self._child(catalogue.THINKING_SECONDS, tier, backend).observe(record.thinking_s)
+            observe(catalogue.THINKING_SECONDS, tier, backend, value=record.thinking_s)
         tokens = record.usage.output - 1 if record.usage is not None else 0
         if tokens > 0 and not record.is_kept:
             each = (record.total_s - record.first_token_s) / tokens
-            self._child(catalogue.OUTPUT_TOKEN_SECONDS, tier, backend).observe(each)
+            observe(catalogue.OUTPUT_TOKEN_SECONDS, tier, backend, value=each)
+
+    def _observe_traced(self, record: Record, metric: Metric, *labels: str, value: float) -> None:
+        """Take a value into a histogram, with its trace beside it where it has one and that can be kept."""
+        if record.trace_id and not self.is_shared:
+            self._child(metric, *labels).observe(value, {"trace_id": record.trace_id})
+        else:
+            self._batch.observe(metric, *labels, value=value)
 
     def _count_decision(self, record: Record) -> None:
         decision, request = record.decision, record.request
         if decision is None:
             return
+        count, observe = self._batch.count, self._batch.observe
         decided = decision.tier or ""
-        self._child(catalogue.DECISIONS, decided, decision.reason, decision.kind or "", decision.effort or "").inc()
-        self._child(catalogue.DECISION_SECONDS).observe(record.decision_s)
+        count(catalogue.DECISIONS, decided, decision.reason, decision.kind or "", decision.effort or "")
+        observe(catalogue.DECISION_SECONDS, value=record.decision_s)
         if request is not None and decision.kind is not None:
             said = next((turn.text for turn in reversed(request.conversation.turns) if turn.role == "user"), "")
-            self._child(catalogue.LANGUAGES, language_of(said), decided).inc()
+            count(catalogue.LANGUAGES, language_of(said), decided)
         if decision.difficulty is not None:
-            self._child(catalogue.DIFFICULTY).observe(decision.difficulty)
+            observe(catalogue.DIFFICULTY, value=decision.difficulty)
             if decision.kind is not None:
                 self._drift.note(decision.difficulty, decision.kind)
         before = request.session.tier if request is not None and request.session is not None else None
         if before is not None and decision.tier is not None and (before in _DEEP) != (decision.tier in _DEEP):
             direction = "up" if decision.tier in _DEEP else "down"
             by = "client" if decision.reason is Reason.CLIENT else "router"
-            self._child(catalogue.TIER_CHANGES, direction, by).inc()
+            count(catalogue.TIER_CHANGES, direction, by)
 
     def _count_usage(self, record: Record, backend: str) -> None:
+        count = self._batch.count
         if record.cost and record.tenant:
-            self._child(catalogue.TENANT_COST, self._tenant(record.tenant)).inc(record.cost)
+            count(catalogue.TENANT_COST, self._tenant(record.tenant), by=record.cost)
         for spending in record.besides:
             self._count_call(spending.backend, spending.usage, spending.cost)
         if record.usage is None:
             return
         self._count_call(backend, record.usage, record.own_cost)
         if record.saved is not None:
-            self._child(catalogue.SAVED if record.saved >= 0 else catalogue.OVERSPENT).inc(abs(record.saved))
+            count(catalogue.SAVED if record.saved >= 0 else catalogue.OVERSPENT, by=abs(record.saved))
 
     def _count_call(self, backend: str, usage: Usage, cost: float | None) -> None:
+        count = self._batch.count
         amounts = (("input", usage.input), ("output", usage.output))
         details = (("cached", usage.cached), ("reasoning", usage.reasoning))
         for sort, tokens in (*amounts, *details):
             if tokens:
-                self._child(catalogue.TOKENS, backend, sort).inc(tokens)
+                count(catalogue.TOKENS, backend, sort, by=tokens)
         if cost is not None:
-            self._child(catalogue.COST, backend).inc(cost)
+            count(catalogue.COST, backend, by=cost)
 
     def _tenant(self, tenant: str) -> str:
         if tenant not in self._tenants:
@@ -335,14 +344,10 @@ class Metrics:
 
         Exemplars are in OpenMetrics' only, and of a single process only: files do not hold them.
         """
-        self._bring_up_to_date()
+        self.write_counts()
         write = openmetrics.generate_latest if as_openmetrics else generate_latest
         if not self.is_shared:
             return bytes(write(self.registry))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return bytes(write(registry))
-
-
-def _exemplar(record: Record) -> dict[str, str] | None:
-    return {"trace_id": record.trace_id} if record.trace_id else None

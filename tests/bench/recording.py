@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from classifiers.heuristic import HeuristicModel
@@ -21,7 +22,7 @@ from gateway.accounting import Accounts, Attempt, Outcome, Record
 from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.ledger import Ledger
 from gateway.ledger.sqlite_book import SqliteBook
-from gateway.metrics import Metrics
+from gateway.metrics import Metrics, share_metrics
 from gateway.prices import Price, Usage
 from gateway.recent import Recent
 from router.engine import Engine
@@ -99,13 +100,23 @@ def _median_us(part: Callable[[], object], rounds: int) -> float:
     return statistics.median(one_round() for _ in range(rounds))
 
 
+@contextmanager
+def _shared_files() -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        share_metrics(0)
+        yield
+
+
 def main() -> None:
     """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.recording", description=__doc__)
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--workers", action="store_true", help="keep metrics in files, as several workers do")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = {name: round(value, 1) for name, value in measure(options.rounds).items()}
+    with _shared_files() if options.workers else nullcontext():
+        figures = {name: round(value, 1) for name, value in measure(options.rounds).items()}
     if options.json:
         print(json.dumps(figures, indent=2))
         return

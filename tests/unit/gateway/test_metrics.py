@@ -11,7 +11,8 @@ from classifiers.bundle import list_bundles, load_bundle
 from classifiers.types import Kind
 from gateway.accounting import Attempt, Outcome, Record
 from gateway.metrics import Metrics
-from gateway.metrics.catalogue import CATALOGUE
+from gateway.metrics.batch import Batch
+from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
 from gateway.metrics.language import LANGUAGES, language_of
@@ -205,3 +206,25 @@ def test_times_of_rooms_leave_out_what_was_waited_for_and_add_up():
 def test_recording_a_request_costs_no_more_than_a_slow_machine_excuses():
     figures = measure(rounds=3)
     assert figures["metrics"] + figures["times of rooms"] < 5 * LIMIT_US
+
+
+def test_what_is_added_up_first_comes_to_the_same_as_what_is_counted_at_once():
+    metrics, values = Metrics(), [0.0, 0.005, 0.0051, 1.0, 599.9, 600.0, 601.0, 1e9]
+    batch = Batch(metrics._child)
+    for number in values:
+        metrics._child(REQUEST_SECONDS, "chat", "fast").observe(number)
+        batch.observe(REQUEST_SECONDS, "chat", "deep", value=number)
+        metrics._child(SHED).inc(number)
+        batch.count(COST, "swift", by=number)
+    assert value(metrics, "thalamus_cost_dollars_total") == 0, "nobody has looked"
+    batch.write()
+    batch.write()
+    by_tier = [
+        {(name, *(part for part in labels if part[0] == "le")): number for name, labels, number in series_of(metrics)
+         if name.startswith("thalamus_request_seconds") and ("tier", tier) in labels}
+        for tier in ("fast", "deep")
+    ]  # fmt: skip
+    assert by_tier[0] == by_tier[1]
+    assert (
+        value(metrics, "thalamus_cost_dollars_total") == value(metrics, "thalamus_shed_requests_total") == sum(values)
+    )
