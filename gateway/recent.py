@@ -12,13 +12,12 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from gateway.accounting import Record, Writer
+from gateway.accounting import Attempt, Record, Writer
 from gateway.crew import Crew
 from gateway.decision_log import logged_of
 from gateway.prices import Price
@@ -26,7 +25,7 @@ from gateway.replaying.expectation import costs, quality
 from router.engine import Engine
 from router.policy import DIALS
 from router.replay import Logged, Replayed, decide_again, is_deep
-from router.types import Target
+from router.types import Decision, Target
 
 MOST_SHOWN = 500
 """Decisions that can be looked at and replayed."""
@@ -68,10 +67,15 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One decision as it is shown, and what it takes to decide it again."""
+    """One decision: what it takes to decide it again, and to show it, which hardly any ever is."""
 
-    shown: Shown
     logged: Logged
+    show: Callable[[], Shown]
+
+    @property
+    def shown(self) -> Shown:
+        """The decision as it is shown."""
+        return self.show()
 
 
 class Recent:
@@ -108,9 +112,13 @@ class Recent:
             self._remembered.popitem(last=False)
         logged = logged_of(record, request, decision, content=False, conversation="")
         said = [turn.text for turn in request.conversation.turns if turn.role == "user"] if redact else []
-        seen = Seen(_shown(record, logged, redact(said[-1][:EXCERPT_CHARS]) if redact and said else None), logged)
+        excerpt = redact(said[-1][:EXCERPT_CHARS]) if redact and said else None
+        seen = Seen(
+            logged, partial(_shown, logged, decision, tuple(record.attempts), record.gateway_s, record.saved, excerpt)
+        )
         self._seen.append(seen)
-        self._show(seen.shown)
+        if self._watchers:
+            self._show(seen.shown)
         if self._crew is not None and time.monotonic() < self._watched_elsewhere_until:
             self._crew.tell("decided", seen.shown)
 
@@ -133,11 +141,14 @@ class Recent:
 
     async def seen(self, decision_id: str) -> Seen | None:
         """Give a decision that can still be looked at, whichever worker decided it."""
-        here = next((one for one in reversed(self._seen) if one.logged.id == decision_id), None)
+        here = self._find_seen(decision_id)
         if here is not None or self._crew is None:
             return here
         answers = await self._crew.ask("seen", decision_id, most=1)
-        return Seen(answers[0]["shown"], msgspec.convert(answers[0]["logged"], Logged)) if answers else None
+        if not answers:
+            return None
+        shown: Shown = answers[0]["shown"]
+        return Seen(msgspec.convert(answers[0]["logged"], Logged), lambda: shown)
 
     def listed(self) -> Sequence[Seen]:
         """Give this process's last decisions, oldest first."""
@@ -183,7 +194,11 @@ class Recent:
     async def _say_what_is_listed(self, most: int) -> list[Shown]:
         return self._newest(most)
 
-    async def _say_what_was_seen(self, decision_id: str) -> Seen | None:
+    async def _say_what_was_seen(self, decision_id: str) -> dict[str, Any] | None:
+        seen = self._find_seen(decision_id)
+        return None if seen is None else {"shown": seen.shown, "logged": seen.logged}
+
+    def _find_seen(self, decision_id: str) -> Seen | None:
         return next((one for one in reversed(self._seen) if one.logged.id == decision_id), None)
 
 
@@ -221,13 +236,19 @@ def _notch(dial: str, replayed: Sequence[Replayed], prices: Mapping[str, Price])
     )
 
 
-def _shown(record: Record, logged: Logged, said: str | None) -> dict[str, Any]:
-    decision, served = record.decision, logged.served
-    target = record.target or logged.decided.target
-    assert decision is not None  # noqa: S101  a record without one is not shown
+def _shown(
+    logged: Logged,
+    decision: Decision,
+    attempts: Sequence[Attempt],
+    gateway_s: float,
+    saved: float | None,
+    said: str | None,
+) -> Shown:
+    served = logged.served
+    target = served.target or logged.decided.target
     return {
         "id": logged.id,
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "at": logged.at.isoformat(timespec="milliseconds"),
         "endpoint": logged.endpoint,
         "tenant": logged.tenant,
         "key": logged.key,
@@ -245,14 +266,14 @@ def _shown(record: Record, logged: Logged, said: str | None) -> dict[str, Any]:
         "outcome": served.outcome,
         "status": served.status,
         "error": served.error,
-        "attempts": [{"backend": one.backend, "result": one.result} for one in record.attempts],
+        "attempts": [{"backend": one.backend, "result": one.result} for one in attempts],
         "cache": served.cache,
         "first_token_s": served.first_token_s,
         "total_s": round(served.total_s, 4),
-        "gateway_ms": round(record.gateway_s * 1e3, 3),
+        "gateway_ms": round(gateway_s * 1e3, 3),
         "tokens": None if served.tokens is None else dataclasses.asdict(served.tokens),
         "cost": served.cost,
-        "saved": record.saved,
+        "saved": saved,
         "prompt": said,
     }
 
