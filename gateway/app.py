@@ -61,6 +61,7 @@ from gateway.endpoints import (
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import CLOSE, OPENAI_ERRORS, ErrorShape, Exchange, Handler
 from gateway.flights import Flights
+from gateway.inquiries import Inquiries
 from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
 from gateway.ledger import Ledger
 from gateway.ledger.opening import open_book
@@ -88,6 +89,7 @@ from gateway.settings import (
     Settings,
     SettingsError,
 )
+from gateway.shadow import Shadows
 from gateway.surfaces.messages import MESSAGES_ERRORS
 from gateway.surfaces.responses.background import Background, running_background
 from gateway.surfaces.responses.events import TENANT_BYTES as EVENT_BYTES
@@ -233,7 +235,9 @@ class Builder:
         self._background = background
         self._closing = closing
         self._metrics = Metrics()
-        self._recent = Recent()
+        self._crew = None if worker is None else worker.crew
+        self._recent = Recent(self._crew)
+        self._inquiries = Inquiries(self._recent.find)
         self._memory = MemoryStore(STATE_BYTES)
         self._reasoning = MemoryStore(VAULT_BYTES)
         self._responses = MemoryStore(TENANT_BYTES)
@@ -254,6 +258,8 @@ class Builder:
         self._embedding: Batches[str, Vector] | None = None
         self._nearest: dict[tuple[CacheSettings, RedisSettings], NearestIndex] = {}
         self._attempts: Attempts | None = None
+        self._shadows = Shadows(1 if worker is None else worker.of)
+        closing.push_async_callback(self._shadows.close)
 
     async def build(self, settings: Settings, previous: Rooms | None = None) -> Rooms:
         """Build what a configuration describes; backends that did not change are taken over, calls and all.
@@ -318,8 +324,11 @@ class Builder:
             vault=self._open_vault(settings, opened),
             responses=self._open_responses(settings.cache, opened),
             recent=self._recent,
+            shadows=self._shadows,
             decision_log=decision_log,
             board=opened.board,
+            inquiries=self._inquiries,
+            crew=self._crew,
         )
 
     def _open_attempts(self, settings: Settings) -> Attempts:
@@ -629,14 +638,31 @@ async def _lifespan(settings: Settings, worker: Worker | None, app: FastAPI) -> 
     ):
         app.state.builder = Builder(connections, background, closing, pulse, worker)
         app.state.rooms = await app.state.builder.build(settings)
-        sharing = Sharing(lambda: (app.state.rooms.board, app.state.rooms.backends.values()))
+        sharing = Sharing(
+            lambda: (app.state.rooms.board, app.state.rooms.backends.values()), app.state.rooms.inquiries.answer
+        )
         await sharing.once()  # so that nobody is called whom the others leave alone
         closing.push_async_callback(_end, asyncio.create_task(sharing.run()))
         if worker is not None:
+            worker.crew.hear("disowned", partial(_disown, app))
+            worker.crew.hear("counts", partial(_write_counts, app))
             closing.push_async_callback(_end, asyncio.create_task(_show_load(app)))
         app.state.life.is_started = True
         yield
         app.state.life.is_leaving = True
+
+
+async def _disown(app: FastAPI, entry: list[str]) -> None:
+    """Do as another worker has done, whose index of prompts is not this one's."""
+    partition, name = entry
+    if app.state.rooms.semantic is not None:
+        await app.state.rooms.semantic.disown((partition, name))
+
+
+async def _write_counts(app: FastAPI, _: None) -> bool:
+    """Write what was counted, because another worker is asked for the metrics of all."""
+    app.state.rooms.show_load()
+    return True
 
 
 async def _show_load(app: FastAPI) -> None:

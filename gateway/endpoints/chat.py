@@ -81,7 +81,8 @@ async def answer_chat(
         errand = _errand(asked, max_tokens, history=history, vault=call.rooms.vault, native=own)
         return replace(errand, show=show, both_names=both_names)
 
-    return await forward_chat(call, decision, chat, errand_of)
+    reply = await forward_chat(call, decision, chat, errand_of)
+    return await call.rooms.shadows.follow(call, chat, errand_of, reply)
 
 
 def check_number(messages: Sequence[Message], most: int) -> None:
@@ -191,6 +192,7 @@ async def recall_history(call: Call, chat: Parsed[ChatRequest], decision: Decisi
     dialects = [backend.dialect for backend in backends]
     own_items = native and any(backend.speaks_responses for backend in backends)
     keepsakes = await rooms.vault.recall(call.caller.tenant, chat, dialects, own_items=own_items)
+    call.record.leave("vault")
     return replace(history, keepsakes=keepsakes)
 
 

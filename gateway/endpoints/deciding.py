@@ -84,6 +84,7 @@ async def decide(
         RateLimited, BudgetExceeded: a limit of the key's own is reached.
     """
     caller, rooms = call.caller, call.rooms
+    call.record.leave("parse")
     caller.check_may_ask_for(request.model)
     key = session_key(caller.tenant, named or {}, call.headers.get(SESSION_HEADER), request.conversation)
     call.record.conversation = key
@@ -126,6 +127,8 @@ async def _decide_within_limits(call: Call, request: RouteRequest, *, reserve: b
         else:
             record.standing = record.reservation.standing
             return decision
+        finally:
+            record.leave("limits")
 
 
 def _demand(call: Call, request: RouteRequest, decision: Decision) -> Demand:
@@ -196,6 +199,7 @@ async def _decide(call: Call, request: RouteRequest) -> Decision:
         raise refusal from None
     finally:
         call.record.decision_s = time.perf_counter() - started
+        call.record.leave("decide")
     call.record.request, call.record.decision = request, decision
     return decision
 

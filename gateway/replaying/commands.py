@@ -1,4 +1,4 @@
-"""The commands ``thalamus replay`` and ``thalamus calibrate``."""
+"""The commands ``thalamus replay``, ``thalamus calibrate`` and ``thalamus feedback export``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,52 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the two commands to a command line."""
+    """Add the commands to a command line."""
     app.command("replay")(replay)
     app.command("calibrate")(calibrate)
+    feedback = typer.Typer(
+        name="feedback", help="What callers and second answers say of routing.", no_args_is_help=True
+    )
+    feedback.command("export")(export)
+    app.add_typer(feedback)
+
+
+def export(
+    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="Decision logs of all workers.")],
+    out: Annotated[Path, typer.Option(help="Folder of training data; files go into its folder train/.")],
+    most_per_key: Annotated[int, typer.Option(min=1, help="Prompts of one key at most, in each file.")] = 500,
+    as_json: _Json = False,
+) -> None:
+    """Make training data of verdicts: lines that `thalamus train --data` reads. The logs must hold words."""
+    import dataclasses
+
+    import msgspec
+    from rich.console import Console
+
+    from gateway.replaying.export import export as write_lines
+    from gateway.replaying.reading import Unreadable
+    from gateway.replaying.show import print_unreadable
+
+    unreadable = Unreadable()
+    with _told_plainly():
+        exported = write_lines(logs, out, most_per_key, unreadable)
+    if as_json:
+        typer.echo(msgspec.json.encode(exported).decode())
+    else:
+        for source, lines in exported.lines.items():
+            typer.echo(f"{out / 'train' / source}.jsonl: {lines} prompts")
+        left_out = {name: count for name, count in dataclasses.asdict(exported).items() if name in _LEFT_OUT and count}
+        for name, count in left_out.items():
+            typer.echo(f"left out: {count} {_LEFT_OUT[name]}")
+    print_unreadable(unreadable, Console(stderr=True, highlight=False))
+
+
+_LEFT_OUT = {
+    "says_nothing": "that judge a deep answer alone",
+    "unknown": "about decisions that are in none of the logs",
+    "wordless": "about requests that were logged without words (decision_log.content)",
+    "too_many": "of keys with more prompts than --most-per-key",
+}
 
 
 def replay(

@@ -30,6 +30,7 @@ from gateway.settings.resilience import (
     HealthSettings,
     ReplicaSettings,
 )
+from gateway.settings.shadow import ShadowSettings
 from gateway.settings.telemetry import RedactionSettings, TracingSettings
 from gateway.show import Show
 from router.policy import DEFAULT_MIN_GAIN, DIAL_WORDS, read_dial
@@ -485,6 +486,7 @@ class Settings(Frozen):
     tracing: TracingSettings = Field(default_factory=TracingSettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)
+    shadow: ShadowSettings = Field(default_factory=ShadowSettings)
     dialects: dict[str, Any] = Field(
         default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"
     )

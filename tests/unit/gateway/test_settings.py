@@ -95,6 +95,11 @@ BREAKAGES = [
         changed(keys=[{"name": "a", "key": "x", "models": ["biig"]}]),
         "keys.0.models: no tier, backend or alias is called 'biig'; did you mean 'big'?",
     ),
+    (
+        "a judge that is not there",
+        changed(shadow={"judge": "bgi"}),
+        "shadow.judge: no backend is called 'bgi'; did you mean",
+    ),
     ("open to all without keys", changed(server={"host": "0.0.0.0"}), "add `keys:` or listen on 127.0.0.1"),
     ("a variable that is not set", changed(backends__small__key="${NOT_SET_HERE}"), "NOT_SET_HERE is not set"),
     ("broken YAML", "backends: [", "not valid YAML"),
