@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import structlog
 
 MOST_LINE_BYTES = 4 * 2**20
 """A longer word is not said."""
@@ -40,6 +41,8 @@ class _Word(msgspec.Struct, omit_defaults=True):
 
 
 _words = msgspec.json.Decoder(_Word)
+
+_log = structlog.get_logger("thalamus")
 
 
 class Crew:
@@ -105,11 +108,19 @@ class Crew:
             if word.to == self.slot and (answers := self._asked.get(word.number)) is not None:
                 answers.put_nowait(msgspec.json.decode(word.body))
             return
-        hearing = self._hearing.get(word.kind)
-        answer = None if hearing is None else await hearing(msgspec.json.decode(word.body))
+        answer = await self._hear(word)
         if word.number:
             written = msgspec.Raw(msgspec.json.encode(answer))
             self._say(_Word(word.kind, self.slot, word.number, word.sender, written))
+
+    async def _hear(self, word: _Word) -> Any:
+        """Have a word heard; a defect in that costs its answer, not the worker."""
+        hearing = self._hearing.get(word.kind)
+        try:
+            return None if hearing is None else await hearing(msgspec.json.decode(word.body))
+        except Exception:  # noqa: BLE001
+            _log.error("defect", word=word.kind, exc_info=True)
+            return None
 
     def _say(self, word: _Word) -> None:
         writer, line = self._writer, msgspec.json.encode(word) + b"\n"

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from classifiers.types import Conversation
-from gateway.app import open_serving_model, read_policy
+from gateway.building import open_serving_model
 from gateway.endpoints.chat import BYTES_PER_TOKEN
+from gateway.policy import read_policy
 from gateway.settings import Settings
 from router.engine import Engine
 from router.policy import AUTO, DIAL_WORDS, read_dial

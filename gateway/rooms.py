@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """Built by `gateway.app` from one configuration; a reload builds new ones and old requests keep theirs."""
+    """Built by `gateway.building` from one configuration; a reload builds new ones and old requests keep theirs."""
 
     settings: Settings
     keyring: Keyring
