@@ -159,6 +159,14 @@ def test_nobody_else_is_asked_where_that_is_not_wanted_or_says_nothing_of_the_ro
     assert len(standin.requests()) == 1
 
 
+def test_a_second_answer_that_fails_is_not_tried_again_and_no_caller_notices(quality, standin):
+    standin.behave(models=["swift-1"])
+    before = shadowed(quality, "deep", "failed")
+    assert ask(quality, "Say anything").is_success
+    until(lambda: shadowed(quality, "deep", "failed") == before + 1, "the failure was not counted")
+    assert [one["body"]["model"][:4] for one in standin.requests()] == ["swif", "sage"]
+
+
 def test_a_kept_answer_has_been_compared_before(quality, standin):
     for _ in range(2):
         answer = ask(quality, "What is kept?", temperature=0)
