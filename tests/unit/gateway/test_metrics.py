@@ -10,13 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from classifiers.bundle import list_bundles, load_bundle
 from classifiers.types import Kind
 from gateway.accounting import Attempt, Outcome, Record
+from gateway.limits.spending import MOST_TENANTS
 from gateway.metrics import Metrics
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
 from gateway.metrics.language import LANGUAGES, language_of
-from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
 from tests.bench.recording import LIMIT_US, measure
