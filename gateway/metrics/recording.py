@@ -32,7 +32,7 @@ from gateway.cache.events import (
     SimilarLookedUp,
     SimilarOffered,
 )
-from gateway.limits.spending import Budget
+from gateway.limits.spending import MOST_TENANTS, Budget
 from gateway.metrics import catalogue
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import Metric
@@ -55,9 +55,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
 
 _DEEP = frozenset({Tier.DEEP, Tier.DEEP_MINI})
-
-MOST_TENANTS = 200
-"""Tenants that have a series of their own: they come from keys, of which an operator may make any number."""
 
 
 class Metrics:

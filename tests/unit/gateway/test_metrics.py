@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from classifiers.bundle import list_bundles, load_bundle
 from classifiers.types import Kind
 from gateway.accounting import Attempt, Outcome, Record
+from gateway.limits.spending import MOST_TENANTS
 from gateway.metrics import Metrics
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
