@@ -7,7 +7,7 @@
   latest theorem" looks fresh.
 - *explicit intent*: `router.intent`. Weakness: it reads wording, not meaning.
 
-The others are told as they are; *language* is `router.language`'s coarse guess.
+The others are told as they are; *language* is `classifiers.language`'s coarse guess.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from classifiers.language import language_of
 from classifiers.types import Conversation, DifficultyModel, Estimate, Kind
 from router.conversation import carried_difficulty, in_tool_loop, leaning
 from router.intent import Intent, read_intent
-from router.language import language_of
 from router.types import Needs, RouteRequest, Signal, Tier
 
 LANGUAGE = "language"
@@ -73,7 +73,7 @@ class Signals:
         yield Signal("client max tokens", needs.max_tokens)
         yield Signal("modality", " and ".join(_modalities(needs)))
         yield Signal("response format", "json" if needs.json else None)
-        yield Signal(LANGUAGE, language_of(last_asked(request.conversation)), "of the last question, coarsely")
+        yield Signal(LANGUAGE, language_of(request.conversation.last_asked), "of the last question, coarsely")
         yield Signal("key", _listed(request.bounds.tiers), "the tiers that it allows" if request.bounds.tiers else "")
         yield Signal("limits reached", _listed(request.exhausted))
         yield Signal("tiers under load", _listed(request.busy))
@@ -92,7 +92,7 @@ class Reading:
 
 def read_conversation(conversation: Conversation, model: DifficultyModel) -> Reading:
     """Read what a conversation itself says. Never raises, if the model does not."""
-    text = last_asked(conversation)
+    text = conversation.last_asked
     return Reading(
         estimate=model.estimate(conversation),
         intent=read_intent(text),
@@ -130,11 +130,6 @@ def judged_again(signals: Signals, estimate: Estimate, request: RouteRequest) ->
         difficulty=carried_difficulty(estimate.difficulty, request.session, signals.lean),
         kind=Kind.AGENTIC if signals.tool_needs.in_loop else estimate.kind,
     )
-
-
-def last_asked(conversation: Conversation) -> str:
-    """Give the last user turn, empty if there is none."""
-    return next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
 
 
 def _modalities(needs: Needs) -> Iterator[str]:

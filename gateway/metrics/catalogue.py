@@ -147,7 +147,8 @@ DIFFICULTY = Metric(
 DRIFT = Metric(
     "thalamus_drift",
     "gauge",
-    "Population stability index of the difficulties and kinds of the last 5,000 requests against the training data.",
+    "Population stability index of the last 5,000 requests against the training data, for each of difficulty, kind, "
+    "language, length, turns and tools.",
     "Traffic is never like training data: look at how it moves. A rise of 0.25 means that much has changed: calibrate "
     "the dial again, or train on your own logs.",
     _ROUTING,

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from classifiers.traits import place
 from gateway.accounting import Record
 from gateway.admission import Gate
 from gateway.attempts import AttemptEvent
@@ -289,8 +290,9 @@ class Metrics:
             count(catalogue.LANGUAGES, str(decision.signal(LANGUAGE)), decided)
         if decision.difficulty is not None:
             observe(catalogue.DIFFICULTY, value=decision.difficulty)
-            if decision.kind is not None:
-                self._drift.note(decision.difficulty, decision.kind)
+            if decision.kind is not None and request is not None:
+                language = str(decision.signal(LANGUAGE) or "") or None
+                self._drift.note(place(request.conversation, decision.difficulty, decision.kind, language))
         before = request.session.tier if request is not None and request.session is not None else None
         if before is not None and decision.tier is not None and (before in _DEEP) != (decision.tier in _DEEP):
             direction = "up" if decision.tier in _DEEP else "down"

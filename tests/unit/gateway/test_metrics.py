@@ -9,7 +9,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from classifiers.bundle import list_bundles, load_bundle
-from classifiers.types import Kind
+from classifiers.language import LANGUAGES, language_of
+from classifiers.traits import SIGNALS, place
+from classifiers.types import Conversation, Kind, Turn
 from gateway.accounting import Attempt, Outcome, Record
 from gateway.limits.spending import MOST_TENANTS
 from gateway.metrics import Metrics
@@ -17,9 +19,7 @@ from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
-from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
-from router.language import LANGUAGES, language_of
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Signal, Target, Tier
 from tests.bench.recording import LIMIT_US, measure
 
@@ -83,7 +83,7 @@ def test_ten_thousand_invented_models_keys_and_users_make_no_more_series_than_st
 def decided(before, after, reason):
     session = Session(before, "b", 0.5) if before else None
     record = Record("chat")
-    record.request = RouteRequest(model="auto", conversation=None, bounds=Bounds(), session=session)
+    record.request = RouteRequest(model="auto", conversation=Conversation.from_prompt("hello"), bounds=Bounds(), session=session)
     record.decision = Decision(
         id="d", tier=after, targets=(Target("b", None, after),), reason=reason, effort=None, effort_asked=None,
         difficulty=0.5, kind=None, threshold=0.5, dial="balanced", estimate=None, steps=(),
@@ -151,15 +151,15 @@ def test_the_stability_index_is_that_of_the_formula():
 
 def test_traffic_that_moves_away_from_training_is_seen_and_seen_no_more_when_it_comes_back():
     drift = Drift(REFERENCE, last=400, fewest=200)
-    kinds = list(Kind)
+    kinds, asked = list(Kind), Conversation.from_prompt("What is the capital of France?")
 
     def traffic(shares):
         for at, share in enumerate(shares):
             for number in range(round(400 * share)):
-                drift.note(at / 10 + 0.05, kinds[number % 5])
+                drift.note(place(asked, at / 10 + 0.05, kinds[number % 5]))
 
     for _ in range(199):
-        drift.note(0.0, Kind.CHAT)
+        drift.note(place(asked, 0.0, Kind.CHAT))
     assert drift.indices() == {}
     traffic(REFERENCE["difficulty"])
     assert drift.indices() == pytest.approx({"difficulty": 0, "kind": 0}, abs=0.01)
@@ -169,10 +169,25 @@ def test_traffic_that_moves_away_from_training_is_seen_and_seen_no_more_when_it_
     assert drift.indices()["difficulty"] < 0.01
 
 
+def test_a_conversation_has_its_place_in_every_signal():
+    turns = (Turn("user", "Salut"), Turn("assistant", "Bonjour !"), Turn("user", "Pourquoi le ciel est bleu ?"))
+    found = place(Conversation(turns, tools=3), 0.35, Kind.KNOWLEDGE)
+    assert dict(zip(SIGNALS, found, strict=True)) == {
+        "difficulty": 3,
+        "kind": list(Kind).index(Kind.KNOWLEDGE),
+        "language": LANGUAGES.index("fr"),
+        "length": 1,
+        "turns": 1,
+        "tools": 1,
+    }
+    edges = [place(Conversation((Turn("user", "x" * size),)), 1.0, Kind.CHAT)[3] for size in (0, 31, 32, 10**6)]
+    assert edges == [0, 0, 1, SIGNALS["length"] - 1]
+
+
 def test_every_bundle_says_what_drift_is_measured_against():
     for name in list_bundles():
         reference = load_bundle(name).reference
-        assert {signal: len(shares) for signal, shares in reference.items()} == {"difficulty": 10, "kind": len(Kind)}
+        assert {signal: len(shares) for signal, shares in reference.items()} == dict(SIGNALS)
         assert all(sum(shares) == pytest.approx(1, abs=0.001) for shares in reference.values())
 
 
