@@ -83,7 +83,9 @@ def test_ten_thousand_invented_models_keys_and_users_make_no_more_series_than_st
 def decided(before, after, reason):
     session = Session(before, "b", 0.5) if before else None
     record = Record("chat")
-    record.request = RouteRequest(model="auto", conversation=Conversation.from_prompt("hello"), bounds=Bounds(), session=session)
+    record.request = RouteRequest(
+        model="auto", conversation=Conversation.from_prompt("hello"), bounds=Bounds(), session=session
+    )
     record.decision = Decision(
         id="d", tier=after, targets=(Target("b", None, after),), reason=reason, effort=None, effort_asked=None,
         difficulty=0.5, kind=None, threshold=0.5, dial="balanced", estimate=None, steps=(),
