@@ -19,7 +19,7 @@ from gateway.replaying.expectation import costs, quality
 from router.engine import Engine
 from router.policy import DIALS
 from router.replay import Logged, Replayed, decide_again, is_deep
-from router.types import Target
+from router.types import Decision, Target
 
 MOST_SHOWN = 500
 """Decisions that can be looked at and replayed."""
@@ -46,10 +46,16 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One decision as it is shown, and what it takes to decide it again."""
+    """One decision, what came of it, and what it takes to decide it again."""
 
-    shown: Mapping[str, Any]
+    decision: Decision
+    outcome: Mapping[str, Any]
     logged: Logged
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Give it as JSON-ready data: the whole explanation, and who served. Made only when somebody looks."""
+        return {**self.decision.as_dict(), **self.outcome}
 
 
 class Recent:
@@ -76,7 +82,8 @@ class Recent:
             self._remembered.popitem(last=False)
         logged = logged_of(record, request, decision, content=False, conversation="")
         said = [turn.text for turn in request.conversation.turns if turn.role == "user"] if redact else []
-        seen = Seen(_shown(record, logged, redact(said[-1][:EXCERPT_CHARS]) if redact and said else None), logged)
+        excerpt = redact(said[-1][:EXCERPT_CHARS]) if redact and said else None
+        seen = Seen(decision, _outcome(record, target, logged, excerpt), logged)
         self._seen.append(seen)
         for queue in self._watchers:
             if queue.full():
@@ -140,27 +147,14 @@ def _notch(dial: str, replayed: Sequence[Replayed], prices: Mapping[str, Price])
     )
 
 
-def _shown(record: Record, logged: Logged, said: str | None) -> dict[str, Any]:
-    decision, served = record.decision, logged.served
-    target = record.target or logged.decided.target
-    assert decision is not None  # noqa: S101  a record without one is not shown
+def _outcome(record: Record, target: Target, logged: Logged, said: str | None) -> dict[str, Any]:
+    served = logged.served
     return {
-        "id": logged.id,
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "endpoint": logged.endpoint,
         "tenant": logged.tenant,
         "key": logged.key,
-        "tier": target.tier,
-        "backend": target.backend,
-        "effort": target.effort,
-        "reason": logged.decided.reason,
-        "dial": logged.decided.dial,
-        "difficulty": logged.decided.difficulty,
-        "threshold": logged.decided.threshold,
-        "kind": decision.kind,
-        "targets": [told(one) for one in decision.targets],
-        "steps": [{"rule": step.rule, "saw": step.saw, "did": step.did} for step in decision.steps],
-        "signals": {signal.name: signal.value for signal in decision.signals},
+        **told(target),
         "outcome": served.outcome,
         "status": served.status,
         "error": served.error,
