@@ -140,13 +140,15 @@ export function rules(made) {
 }
 
 export function signals(made) {
-  const found = Object.entries(made.signals).filter(([, { value, note }]) => value !== null || note);
+  const found = Object.entries(made.signals).filter(
+    ([name, { value, note }]) => value !== null || (note && name !== "conversation"),
+  );
   const row = ([name, { value, note }]) =>
     h(
       "tr",
       {},
       h("th", { scope: "row" }, w.signal(name)),
-      h("td", {}, spoken(name, value)),
+      h("td", {}, name === "complexity" ? score(made.difficulty) : spoken(name, value)),
       h("td", { class: "soft" }, w.told(note)),
     );
   return (
@@ -159,7 +161,6 @@ function spoken(name, value) {
   if (value === null) return "–";
   if (typeof value === "boolean") return w(value ? "yes" : "no");
   if (name === "conversation type") return w.kind(value);
-  if (name === "complexity") return score(value);
   if (typeof value === "number") return whole(value);
   return { up: "↑", down: "↓" }[value] ?? value;
 }

@@ -75,7 +75,7 @@ def test_a_prompt_is_explained_as_it_is_typed(opened):
     assert len(asked) <= 4, "each pause asks once, not each key"
     assert aborted[:1] == asked[:1], "an older question is given up"
     held[0].abort()
-    decision = page.inner_text(".decision")
+    decision = page.inner_text(".ask")
     for told in ("maths", "goes deep", "Is thinking worth it?", "Runner-up", "Signals", "complexity", "swift (fast)"):
         assert told in decision
     assert re.search(r"Deep is right \d+ points more often, for \$0\.0\d+ more", decision)
@@ -299,7 +299,7 @@ def test_the_language_is_changed_and_kept_and_a_phone_needs_no_sideways_scrollin
         go(page, view)
         if view == "playground":
             ask_both(page, "证明：模 4 余 3 的素数有无穷多个。")
-            decision = page.inner_text(".decision")
+            decision = page.inner_text(".decision") + page.inner_text("#signals")
             assert "走深度档" in decision
             assert not re.search(r"goes|difficulty|sure|declared", decision), "no English is left in it"
         assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"], view

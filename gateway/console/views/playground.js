@@ -16,6 +16,7 @@ export async function show(view, { signal, about, askKeys }) {
     value: kept.prompt,
   });
   const decision = h("section", { class: "card decision", "aria-live": "polite", "aria-label": w("decision") });
+  const facts = h("section", { class: "card", id: "signals", hidden: true, "aria-label": w("signals") });
   const answers = h("div", { id: "answers" });
   const run = h("button", { class: "main", type: "button", id: "run", "aria-keyshortcuts": "Control+Enter" });
   const enter = () => h("button", { type: "button", onclick: askKeys }, w("enterKey"));
@@ -31,6 +32,7 @@ export async function show(view, { signal, about, askKeys }) {
     explaining = new AbortController();
     kept.prompt = prompt.value;
     label();
+    facts.hidden = facts.hidden || !kept.prompt.trim();
     if (needsKey) return decision.replaceChildren(empty(w("status401"), w("keyFirst"), enter()));
     if (!kept.prompt.trim()) return decision.replaceChildren(empty(w("waiting"), w("waitingMore")));
     decision.setAttribute("aria-busy", "true");
@@ -45,17 +47,12 @@ export async function show(view, { signal, about, askKeys }) {
       });
       const prices = await pricesOf(made.targets, stop);
       decision.replaceChildren(
-        ...[
-          h("h2", { class: "unseen" }, w("decision")),
-          verdict(made),
-          scale(made),
-          worth(made, prices),
-          rules(made),
-          signals(made),
-        ]
+        ...[h("h2", { class: "unseen" }, w("decision")), verdict(made), scale(made), worth(made, prices), rules(made)]
           .flat()
           .filter(Boolean),
       );
+      facts.replaceChildren(signals(made) || "");
+      facts.hidden = !facts.firstElementChild;
     } catch (error) {
       if (error.name === "AbortError") return;
       decision.replaceChildren(failed(error));
@@ -78,6 +75,7 @@ export async function show(view, { signal, about, askKeys }) {
       vote,
     );
     label();
+    answers.scrollIntoView({ block: "nearest", behavior: "smooth" });
     const stop = AbortSignal.any([signal, asking.signal]);
     const [fast, deep] = await Promise.all(both.map((one) => one.ask(prompt.value, stop)));
     asking = null;
@@ -128,6 +126,7 @@ export async function show(view, { signal, about, askKeys }) {
         h("div", { class: "examples" }, h("span", { class: "soft small" }, w("examples")), examples),
       ),
       decision,
+      facts,
     ),
     answers,
   );
