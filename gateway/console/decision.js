@@ -112,7 +112,7 @@ export function worth(made, prices) {
 
 function balance(gain, fast, deep) {
   if (gain < 0.005) return w("worthNothing");
-  const points = w("points", whole(gain * 100));
+  const points = Math.round(gain * 100) === 1 ? w("point") : w("points", whole(gain * 100));
   return fast && deep !== null
     ? w("worthIt", points, dollars(deep - fast), times(deep / fast))
     : w("worthUnpriced", points);
@@ -162,5 +162,6 @@ function spoken(name, value) {
   if (typeof value === "boolean") return w(value ? "yes" : "no");
   if (name === "conversation type") return w.kind(value);
   if (typeof value === "number") return whole(value);
-  return { up: "↑", down: "↓" }[value] ?? value;
+  if (name === "explicit intent") return w(`intent_${value}`);
+  return value;
 }

@@ -316,5 +316,5 @@ def test_both_languages_have_every_word_that_the_page_says(opened):
     used = set(re.findall(r'\bw\("(\w+)"', sources))
     assert used <= set(words[0])
     named = set(re.findall(r'["`](\w+)["`]', sources))
-    built = re.compile(r"\w+(View|Lead)|status\w+|theme_\w+|overlap\d+|example\d")
+    built = re.compile(r"\w+(View|Lead)|status\w+|(theme|intent)_\w+|overlap\d+|example\d")
     assert [word for word in words[0] if word not in named and not built.fullmatch(word)] == [], "nobody says these"

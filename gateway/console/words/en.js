@@ -19,7 +19,7 @@ const words = {
   worthNothing: "Deep is expected to do no better here.",
   worthUnpriced: "Deep is right {0} more often. What it costs is not known: these backends have no price.",
   worthNote: "The model's own estimates for this prompt; the cost assumes {0} tokens of answer besides the thinking.",
-  points: "{0} points", tokensOf: "≈ {0} tokens", notThinking: "none",
+  point: "1 point", points: "{0} points", intent_up: "think more", intent_down: "be quick", tokensOf: "≈ {0} tokens", notThinking: "none",
   rules: "What each rule did", runnerUp: "Runner-up", fallbacks: "If that fails", signals: "Signals", effort: "effort {0}",
   byDefault: "effort by default",
   thinking: "Thinking", thoughtFor: "Thought for {0}", thinkingNow: "Thinking…", asking: "Waiting for the first token…",

@@ -19,7 +19,7 @@ const words = {
   worthNothing: "预计深度档在这里不会更好。",
   worthUnpriced: "深度档答对的概率高 {0}。费用未知：这些后端没有价格。",
   worthNote: "这是难度模型对这条提示词的估计；费用假设思考之外的回答长 {0} 个词元。",
-  points: "{0} 个百分点", tokensOf: "约 {0} 个词元", notThinking: "不思考",
+  point: "1 个百分点", points: "{0} 个百分点", intent_up: "多想想", intent_down: "快一点", tokensOf: "约 {0} 个词元", notThinking: "不思考",
   rules: "每条规则做了什么", runnerUp: "次选", fallbacks: "失败时改由", signals: "信号", effort: "思考强度 {0}",
   byDefault: "默认思考强度",
   thinking: "思考", thoughtFor: "思考了 {0}", thinkingNow: "正在思考……", asking: "正在等待首个词元……",
