@@ -122,7 +122,7 @@ export function rules(made) {
   const step = (one) =>
     h(
       "li",
-      {},
+      { class: one.did === "leaves the choice" && "passed" },
       h("b", {}, w.rule(one.rule)),
       h("span", {}, w.told(one.saw), h("span", { class: "did" }, ` → ${w.told(one.did)}`)),
     );
@@ -162,6 +162,7 @@ function spoken(name, value) {
   if (typeof value === "boolean") return w(value ? "yes" : "no");
   if (name === "conversation type") return w.kind(value);
   if (typeof value === "number") return whole(value);
+  if (name === "modality") return w.told(value);
   if (name === "explicit intent") return w(`intent_${value}`);
   return value;
 }

@@ -30,6 +30,9 @@ for (const set of [
 ]) {
   w[set] = (name, ...values) => filled(all[language][set]?.[name] ?? String(name ?? "–"), values);
 }
+// A dial may be a share of deep calls in place of a notch.
+const notch = w.dial;
+w.dial = (name) => (Number(name) > 0 ? w("shareDial", Math.round(Number(name) * 100)) : notch(name));
 // Sentences of the decision's steps and signals, which the router writes in English.
 w.told = (text) =>
   (all[language].told ?? []).reduce((said, [pattern, into]) => said.replace(pattern, into), text ?? "");

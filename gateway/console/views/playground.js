@@ -94,7 +94,7 @@ export async function show(view, { signal, about, askKeys }) {
   };
   const dial = segments(
     w("dial"),
-    NOTCHES.map((name) => [name, w.dial(name)]),
+    [...new Set([...NOTCHES, about.dial])].map((name) => [name, w.dial(name)]),
     kept.dial,
     (name) => {
       kept.dial = name;

@@ -28,7 +28,7 @@ const words = {
   compared: "Deep took {0} the time and cost {1}.", comparedTime: "Deep took {0} the time.",
   whichBetter: "Which answer is better?", voteMore: "Your vote is logged as feedback to train on.",
   fastBetter: "Fast is better", same: "No difference", deepBetter: "Deep is better", thanks: "Counted. Thank you.",
-  dial: "Dial",
+  dial: "Dial", shareDial: "{0}% deep",
 
   liveView: "Live", liveLead: "The last decisions of this process, as they happen.",
   noPrompts: "Prompts are not shown, because content logging is off.",

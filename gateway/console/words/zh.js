@@ -28,7 +28,7 @@ const words = {
   compared: "深度档用时是快速档的 {0}，费用是 {1}。", comparedTime: "深度档用时是快速档的 {0}。",
   whichBetter: "哪个回答更好？", voteMore: "你的选择会作为反馈记录下来，可用于训练。",
   fastBetter: "快速档更好", same: "没有差别", deepBetter: "深度档更好", thanks: "已记录，谢谢。",
-  dial: "旋钮",
+  dial: "旋钮", shareDial: "深度占 {0}%",
 
   liveView: "实时", liveLead: "本进程最近的决策，实时显示。",
   noPrompts: "内容记录已关闭，因此不显示提示词。",
@@ -126,9 +126,10 @@ const why = {
 const signal = {
   "conversation type": "对话类型", complexity: "复杂度", "tool needs": "工具需求", "explicit intent": "明确意图",
   "prompt tokens": "提示词长度", "client effort": "请求的强度", "client max tokens": "请求的上限", conversation: "所在对话",
+  modality: "模态", "response format": "回答格式", language: "语言", key: "密钥", "limits reached": "已到限额", "tiers under load": "高负载档位",
 };
 const rule = {
-  difficulty: "难度", intent: "意图", "client tier": "请求的档位", "client effort": "请求的强度", "client model": "请求的模型",
+  difficulty: "难度", intent: "意图", "client tier": "请求的档位", "client effort": "请求的强度", "client model": "请求的模型", client: "请求", routes: "命名路由", dial: "旋钮",
   gain: "收益", limits: "限额", abilities: "能力", cascade: "级联", "cascade check": "级联检查", key: "密钥", "tool loop": "工具循环",
   "max tokens": "长度上限",
 };
@@ -148,9 +149,17 @@ const told = [
   [/^a safe estimate$/, "偏高估计"], [/^leans (\d+)% on it$/, "依赖程度 $1%"],
   [/^fast: difficulty under ([\d.]+)$/, "难度低于 $1 时走快速档"], [/^deep: difficulty from ([\d.]+)$/, "难度达到 $1 时走深度档"],
   [/^deep would do no better$/, "深度档不会更好"], [/^serves (\S+)$/, "由 $1 回答"], [/^rules out (\S+)$/, "排除 $1"],
-  [/^under way at (\S+)$/, "正在 $1 进行"], [/^raised to (\d+) for thinking$/, "为思考提高到 $1"],
+  [/^under way at (\S+)$/, "正在 $1 进行"], [/^raised to (\d+) for thinking if (\S+) takes over$/, "若由 $2 接手，为思考提高到 $1"],
+  [/^raised to (\d+) for thinking$/, "为思考提高到 $1"],
   [/^too few to think in: answers without$/, "不够思考，直接回答"], [/^not checked$/, "不检查"], [/^holds$/, "成立"],
   [/^(\S+) answers if (\S+) fails$/, "$2 未通过时由 $1 回答"], [/, complete, no refusal$/, "，完整且不拒答"],
+  [/^leaves the choice$/, "不作决定"], [/^no tier and no effort$/, "没有指定档位或强度"], [/^none that is remembered$/, "没有记录"],
+  [/^no words of pace that count$/, "没有快慢的说法"], [/^(\d+) named$/, "$1 条"], [/^none holds$/, "都不成立"],
+  [/^a share of (\S+)$/, "占比 $1"], [/^not (calibrated|allowed): stays at (\S+)$/, "不可用，仍为 $2"],
+  [/^fast: what difficulty says by itself$/, "仅看难度会走快速档"], [/^deep: what difficulty says by itself$/, "仅看难度会走深度档"],
+  [/^(\S+): the key does not allow it$/, "$1：密钥不允许"], [/limit reached, free again in (\d+) s/, "已到限额，$1 秒后恢复"],
+  [/sheds load$/, "正在卸载负载"], [/^by its script$/, "由文字判断"], [/^Latin script$/, "拉丁字母"], [/^the tiers that it allows$/, "它允许的档位"],
+  [/^text/, "文本"], [/ and images/, "、图像"], [/ and audio/, "、音频"],
   [/^confidence ≥/, "把握 ≥"], [/self-check/, "自检"],
 ];
 
