@@ -132,7 +132,7 @@ def _draw_lines(sheet: Sheet, at: Any, panel: Any, lines: Lines) -> None:
     _dress(axes, mark)
     axes.margins(x=0, y=0.12)
     axes.set_ylim(bottom=0)
-    if shown:
+    if len(shown) > 1 or any(legend != panel["title"] for legend, _, _ in shown):
         axes.legend(
             fontsize=7, loc="upper left", bbox_to_anchor=(-0.02, -0.13), ncols=columns, frameon=False, handlelength=1.1,
             borderaxespad=0, columnspacing=1.2, labelcolor=_SOFT,

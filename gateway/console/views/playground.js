@@ -169,7 +169,7 @@ function answerOf(tier, failed) {
       figures.replaceChildren(
         put(w("time"), seconds(since())),
         put(w("firstToken"), seconds(seen.first)),
-        put(w("tokens"), whole(seen.usage?.completion_tokens), spent ? `${whole(spent)} ${w("thinkingTokens")}` : ""),
+        put(w("tokens"), whole(seen.usage?.completion_tokens), spent ? w("thinkingTokens", whole(spent)) : ""),
         put(w("cost"), seen.cost === null ? w("unpriced") : dollars(seen.cost)),
       );
     };
