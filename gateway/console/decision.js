@@ -70,7 +70,8 @@ export function worth(made, prices) {
     return price ? (prompt * price.input + (ANSWER_TOKENS + thinking) * price.output) / 1e6 : null;
   };
   const fast = cost("fast", 0),
-    deep = cost("deep", made.thinking_tokens ?? 0);
+    deep = cost("deep", made.thinking_tokens ?? 0),
+    priced = fast !== null || deep !== null;
   const row = (tier, right, thinking, spent) =>
     h(
       "tr",
@@ -78,7 +79,7 @@ export function worth(made, prices) {
       h("th", { scope: "row" }, h("span", { class: `dot ${tier}` }), w.tier(tier)),
       h("td", {}, h("div", { class: "measure" }, bar(right, tier), h("b", {}, percent(right, 0)))),
       h("td", { class: "n" }, thinking),
-      h("td", { class: "n" }, dollars(spent)),
+      priced && h("td", { class: "n" }, dollars(spent)),
     );
   return h(
     "section",
@@ -96,7 +97,7 @@ export function worth(made, prices) {
           h("td", {}),
           h("th", { scope: "col" }, w("rightAnswer")),
           h("th", { scope: "col", class: "n" }, w("thinkingExpected")),
-          h("th", { scope: "col", class: "n" }, w("costExpected")),
+          priced && h("th", { scope: "col", class: "n" }, w("costExpected")),
         ),
       ),
       h(
@@ -113,9 +114,10 @@ export function worth(made, prices) {
 function balance(gain, fast, deep) {
   if (gain < 0.005) return w("worthNothing");
   const points = Math.round(gain * 100) === 1 ? w("point") : w("points", whole(gain * 100));
-  return fast && deep !== null
+  if (fast === null || deep === null) return w("worthUnpriced", points);
+  return fast > 0
     ? w("worthIt", points, dollars(deep - fast), times(deep / fast))
-    : w("worthUnpriced", points);
+    : w("worthItFree", points, dollars(deep - fast));
 }
 
 export function rules(made) {

@@ -158,16 +158,12 @@ function ownTraffic(found) {
         {},
         h("div", { class: "measure" }, bar(notch.deep_share, "deep"), h("b", {}, percent(notch.deep_share, 0))),
       ),
-      h(
-        "td",
-        {},
+      most > 0 &&
         h(
-          "div",
-          { class: "measure" },
-          bar(most ? notch.cost_dollars / most : 0),
-          h("b", {}, dollars(notch.cost_dollars)),
+          "td",
+          {},
+          h("div", { class: "measure" }, bar(notch.cost_dollars / most), h("b", {}, dollars(notch.cost_dollars))),
         ),
-      ),
       h("td", { class: "n" }, percent(notch.quality)),
     );
   return h(
@@ -188,7 +184,7 @@ function ownTraffic(found) {
             {},
             h("th", { scope: "col" }, w("dial")),
             h("th", { scope: "col" }, w("deepCalls")),
-            h("th", { scope: "col" }, w("cost")),
+            most > 0 && h("th", { scope: "col" }, w("cost")),
             h("th", { scope: "col", class: "n" }, w("quality")),
           ),
         ),
@@ -230,7 +226,7 @@ function drawn(chart, found, points, here, set) {
       width: Math.max(chart.clientWidth, 240),
       height: HIGH,
       legend: { show: false },
-      padding: [12, 12, 0, 0],
+      padding: [12, 24, 0, 0],
       scales: { x: { time: false } },
       cursor: { show: false },
       axes: [
@@ -253,14 +249,14 @@ function drawn(chart, found, points, here, set) {
       ],
       series: [
         {},
-        { stroke: colour("--soft"), width: 1.5, dash: [5, 5], points: { show: false } },
         { stroke: colour("--deep"), width: 2.5, fill: colour("--deep-wash"), points: { show: false } },
+        { stroke: colour("--soft"), width: 1.5, dash: [5, 5], points: { show: false } },
         mark(6, colour("--deep"), colour("--card")),
         mark(13, colour("--ink"), colour("--card")),
         mark(11, colour("--deep"), colour("--deep")),
       ],
     },
-    [line.map(x), mixed, line.map((point) => point.quality * 100), only("notch"), only("set"), only("here")],
+    [line.map(x), line.map((point) => point.quality * 100), mixed, only("notch"), only("set"), only("here")],
     chart,
   );
 }

@@ -22,7 +22,7 @@ import { w } from "../words.js";
 const NAME = "[A-Za-z0-9][A-Za-z0-9_.:\\/@\\-]*";
 
 export async function show(view, { signal, about }) {
-  const [keys, spent, today] = await read(signal);
+  const [keys, spent, today] = await read(about, signal);
   const wrong = h("div", {});
   about.needs_key ||= keys.some((key) => key.status === "active");
   const again = () => show(view, { signal, about }).catch((error) => wrong.replaceChildren(fault(error)));
@@ -43,10 +43,9 @@ export async function show(view, { signal, about }) {
   );
 }
 
-async function read(signal) {
+async function read(about, signal) {
   const day = new Date().toISOString().slice(0, 10);
-  const usage = (query) =>
-    get(`/admin/usage?${query}`, { signal }).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
+  const usage = (query) => (about.keeps_books ? get(`/admin/usage?${query}`, { signal }) : null);
   const [{ keys }, spent, today] = await Promise.all([
     get("/admin/keys", { signal }),
     usage("by=tenant,key"),

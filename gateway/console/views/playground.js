@@ -75,7 +75,10 @@ export async function show(view, { signal, about, askKeys }) {
       vote,
     );
     label();
-    answers.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    answers.scrollIntoView({
+      block: "nearest",
+      behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+    });
     const stop = AbortSignal.any([signal, asking.signal]);
     const [fast, deep] = await Promise.all(both.map((one) => one.ask(prompt.value, stop)));
     asking = null;

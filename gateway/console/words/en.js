@@ -16,6 +16,7 @@ const words = {
   difficulty: "Difficulty", threshold: "Goes deep from", goesTo: "to",
   worth: "Is thinking worth it?", rightAnswer: "Right answer", thinkingExpected: "Thinking", costExpected: "Cost, about",
   worthIt: "Deep is right {0} more often, for {1} more a request ({2}).",
+  worthItFree: "Deep is right {0} more often, for {1} more a request.",
   worthNothing: "Deep is expected to do no better here.",
   worthUnpriced: "Deep is right {0} more often. What it costs is not known: these backends have no price.",
   worthNote: "The model's own estimates for this prompt; the cost assumes {0} tokens of answer besides the thinking.",

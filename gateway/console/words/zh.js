@@ -16,6 +16,7 @@ const words = {
   difficulty: "难度", threshold: "深度档门槛", goesTo: "交给",
   worth: "值得深思吗？", rightAnswer: "答对的概率", thinkingExpected: "思考", costExpected: "费用（约）",
   worthIt: "深度档答对的概率高 {0}，每个请求多花 {1}（{2}）。",
+  worthItFree: "深度档答对的概率高 {0}，每个请求多花 {1}。",
   worthNothing: "预计深度档在这里不会更好。",
   worthUnpriced: "深度档答对的概率高 {0}。费用未知：这些后端没有价格。",
   worthNote: "这是难度模型对这条提示词的估计；费用假设思考之外的回答长 {0} 个词元。",
