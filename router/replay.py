@@ -297,7 +297,12 @@ def judged_by(logged: Logged, model: DifficultyModel) -> Logged | None:
     """Give a line with this model's judgement: the logged one, or a new one where there are words; else None."""
     if can_judge_anew(logged, model):
         return dataclasses.replace(logged, facts=read_signals(logged.request, model))
-    return logged if logged.facts is not None and logged.facts.estimate.model == model.name else None
+    return logged if logged.facts is not None and is_of(logged.facts.estimate.model, model.name) else None
+
+
+def is_of(judge: str, bundle: str) -> bool:
+    """Whether a model is the one that a bundle's name stands for, or either of the two that it joins (``a+b``)."""
+    return judge == bundle or judge in bundle.split("+")
 
 
 def at_threshold(engine: Engine, threshold: float, dials: Iterable[str] = DIALS) -> Engine:

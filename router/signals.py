@@ -7,20 +7,22 @@
   latest theorem" looks fresh.
 - *explicit intent*: `router.intent`. Weakness: it reads wording, not meaning.
 
-The others are told as they are. *Language* goes by the script of the last turn's end. Weakness: it does not part the
-languages that share one, and most of the world's share the Latin one.
+The others are told as they are; *language* is `router.language`'s coarse guess.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from classifiers.types import Conversation, DifficultyModel, Estimate, Kind
 from router.conversation import carried_difficulty, in_tool_loop, leaning
 from router.intent import Intent, read_intent
+from router.language import language_of
 from router.types import Needs, RouteRequest, Signal, Tier
+
+LANGUAGE = "language"
+"""The signal's name, by which it is counted."""
 
 _FRESH_WORDS = frozenset(["today", "today's", "currently", "latest", "breaking", "weather", "news"])
 _FRESH_PHRASES = (
@@ -29,19 +31,6 @@ _FRESH_PHRASES = (
     *("今天", "现在几点", "最新", "实时", "股价", "汇率", "天气", "新闻", "查一下", "搜一下", "搜索"),
 )
 _FRESH_CHARS = 2000
-
-_SCRIPTS: Mapping[str, re.Pattern[str]] = {
-    "ja": re.compile("[\u3040-\u30ff]"),
-    "ko": re.compile("[\uac00-\ud7a3]"),
-    "zh": re.compile("[\u3400-\u9fff]"),
-    "ru": re.compile("[\u0400-\u04ff]"),
-    "ar": re.compile("[\u0600-\u06ff]"),
-    "hi": re.compile("[\u0900-\u097f]"),
-    "th": re.compile("[\u0e00-\u0e7f]"),
-}
-"""The most common language of a script, asked in this order: Japanese is written with Chinese characters too."""
-
-_SCRIPT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +73,7 @@ class Signals:
         yield Signal("client max tokens", needs.max_tokens)
         yield Signal("modality", " and ".join(_modalities(needs)))
         yield Signal("response format", "json" if needs.json else None)
-        language = language_of(last_asked(request.conversation))
-        yield Signal("language", language, "by its script" if language else "Latin script")
+        yield Signal(LANGUAGE, language_of(last_asked(request.conversation)), "of the last question, coarsely")
         yield Signal("key", _listed(request.bounds.tiers), "the tiers that it allows" if request.bounds.tiers else "")
         yield Signal("limits reached", _listed(request.exhausted))
         yield Signal("tiers under load", _listed(request.busy))
@@ -147,14 +135,6 @@ def judged_again(signals: Signals, estimate: Estimate, request: RouteRequest) ->
 def last_asked(conversation: Conversation) -> str:
     """Give the last user turn, empty if there is none."""
     return next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
-
-
-def language_of(text: str) -> str | None:
-    """Name a text's language (ISO 639-1) where its script tells it; None in the Latin script, which many share."""
-    end = text[-_SCRIPT_CHARS:]
-    if end.isascii():
-        return None
-    return next((code for code, script in _SCRIPTS.items() if script.search(end)), None)
 
 
 def _modalities(needs: Needs) -> Iterator[str]:

@@ -255,6 +255,10 @@ class Decision:
     """Seconds until the limit that moved this request to a mini is free again."""
     escalation: Escalation | None = None
 
+    def signal(self, name: str) -> str | float | bool | None:
+        """Give a signal's value; None if it is missing or was not read."""
+        return next((signal.value for signal in self.signals if signal.name == name), None)
+
     def as_dict(self) -> dict[str, Any]:
         """Give the decision as JSON-ready data, as ``POST /v1/route`` and the decision log show it."""
         estimate = self.estimate

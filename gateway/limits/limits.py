@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -145,9 +145,9 @@ class Limits:
                 found[ask.meter.tier] = max(found.get(ask.meter.tier, 0.0), look.free_in_ms / 1000)
         return found
 
-    async def used(self, meters: Sequence[Meter], tenant: str, key: str) -> list[int]:
-        """Give how much is used of each of a key's windows; nothing is taken."""
-        taken = await self._look(tuple(Ask(meter, meter.name(tenant, key), 0) for meter in meters))
+    async def used(self, windows: Mapping[str, Meter]) -> list[int]:
+        """Give how much is used of each of a tenant's windows, by their names; nothing is taken."""
+        taken = await self._look(tuple(Ask(meter, name, 0) for name, meter in windows.items()))
         return [look.used for look in taken.looks]
 
     def settle(self, reservation: Reservation, used: Used) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from gateway.limits.limits import Limits
 from gateway.limits.meters import MICRO, Meter
+
+MOST_TENANTS = 200
+"""Tenants that have series of their own: they come from keys, of which an operator may make any number."""
 
 THIRTY_DAYS_S = 30 * 86_400.0
 
@@ -51,19 +55,20 @@ class Budget:
 
 
 async def read_budgets(callers: Iterable[Limited], limits: Limits) -> list[Budget]:
-    """Read every tenant's budgets; limits of a single tier are none. Without Redis it is this process's count."""
-    windows: dict[tuple[str, float], dict[str, tuple[Limited, Meter]]] = {}
+    """Read tenants' budgets; limits of a single tier are none. Without Redis it is this process's count."""
+    found: dict[tuple[str, float], dict[str, Meter]] = {}
     for caller in callers:
         for meter in caller.meters:
             if meter.unit == "dollars" and meter.tier is None:
-                name = meter.name(caller.tenant, caller.name)
-                windows.setdefault((caller.tenant, meter.window_s), {})[name] = caller, meter
-    reading = [_read(*place, list(metered.values()), limits) for place, metered in windows.items()]
+                windows = found.setdefault((caller.tenant, meter.window_s), {})
+                windows[meter.name(caller.tenant, caller.name)] = meter
+    shown = set(islice(dict.fromkeys(tenant for tenant, _ in found), MOST_TENANTS))
+    reading = [_read(*place, windows, limits) for place, windows in found.items() if place[0] in shown]
     return list(await asyncio.gather(*reading))
 
 
-async def _read(tenant: str, window_s: float, metered: Sequence[tuple[Limited, Meter]], limits: Limits) -> Budget:
-    """Read one tenant's windows of one length."""
-    own = [(caller, meter) for caller, meter in metered if meter.is_tenants] or metered
-    used = [(await limits.used((meter,), tenant, caller.name))[0] for caller, meter in own]
-    return Budget(tenant, window_s, sum(meter.most for _, meter in own) / MICRO, sum(used) / MICRO)
+async def _read(tenant: str, window_s: float, windows: Mapping[str, Meter], limits: Limits) -> Budget:
+    """Read one tenant's windows of one length, all at once."""
+    own = {name: meter for name, meter in windows.items() if meter.is_tenants} or windows
+    used = await limits.used(own)
+    return Budget(tenant, window_s, sum(meter.most for meter in own.values()) / MICRO, sum(used) / MICRO)

@@ -32,12 +32,11 @@ from gateway.cache.events import (
     SimilarLookedUp,
     SimilarOffered,
 )
-from gateway.limits.spending import Budget
+from gateway.limits.spending import MOST_TENANTS, Budget
 from gateway.metrics import catalogue
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import Metric
 from gateway.metrics.drift import Drift
-from gateway.metrics.language import language_of
 from gateway.metrics.registry import is_shared, make_all
 from gateway.prices import Usage
 from gateway.queueing import QueueEvent
@@ -46,6 +45,7 @@ from gateway.upstream.replica import CONDITIONS
 from gateway.vault import Mended
 from gateway.verdicts import Finding, Source, finding_of, is_false_hit, outcome_of
 from router.guard import FellBack, GuardEvent
+from router.signals import LANGUAGE
 from router.types import Reason, Tier
 
 if TYPE_CHECKING:
@@ -55,9 +55,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
 
 _DEEP = frozenset({Tier.DEEP, Tier.DEEP_MINI})
-
-MOST_TENANTS = 200
-"""Tenants that have a series of their own: they come from keys, of which an operator may make any number."""
 
 
 class Metrics:
@@ -288,9 +285,8 @@ class Metrics:
         decided = decision.tier or ""
         count(catalogue.DECISIONS, decided, decision.reason, decision.kind or "", decision.effort or "")
         observe(catalogue.DECISION_SECONDS, value=record.decision_s)
-        if request is not None and decision.kind is not None:
-            said = next((turn.text for turn in reversed(request.conversation.turns) if turn.role == "user"), "")
-            count(catalogue.LANGUAGES, language_of(said), decided)
+        if decision.kind is not None:
+            count(catalogue.LANGUAGES, str(decision.signal(LANGUAGE)), decided)
         if decision.difficulty is not None:
             observe(catalogue.DIFFICULTY, value=decision.difficulty)
             if decision.kind is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gateway.metrics.language import language_of
 from gateway.replaying.reading import ReplayError, Unreadable, read_lines
 from gateway.verdicts import finding_of
+from router.language import language_of
 from router.replay import NOTE_STARTS, Feedback, Logged, MalformedLine, Shadowed, read_line, read_note
 
 Source = str

@@ -20,6 +20,7 @@ import structlog
 
 from classifiers.types import Conversation, Turn
 from gateway.accounting import Record, Spending
+from gateway.attempts import Attempts
 from gateway.cache.replay import Recorder
 from gateway.errand import Errand
 from gateway.errors import ThalamusError
@@ -27,6 +28,7 @@ from gateway.exchange import Call, Reply, StreamReply
 from gateway.forward import forward
 from gateway.held import ErrandOf, held
 from gateway.queueing import Priority
+from gateway.settings import AttemptsSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.shadow.agreement import agree
 from gateway.shadow.judge import Word, question, read_word, settle
@@ -57,6 +59,9 @@ _JUDGED = frozenset(
     {Reason.DIFFICULTY, Reason.INTENT_UP, Reason.INTENT_DOWN, Reason.STICKY, Reason.ROUTE, Reason.CASCADE}
 )
 """Decisions that were the router's own: those of callers, keys, limits and load say nothing of it."""
+
+_ONCE = AttemptsSettings(most=1, hedge=None)
+"""One call and no other: retries and hedges are the callers' own."""
 
 _NO_CACHE = {"cache-control": "no-store", "x-thalamus-cache": "off"}
 
@@ -225,14 +230,11 @@ def _is_fit(call: Call, chat: Parsed[ChatRequest], reply: Reply | StreamReply, s
 
 
 def _is_quiet(rooms: Rooms, tier: Tier) -> bool:
-    """Whether the other tier has room to spare: nobody waits for it, and it has more than one place left."""
+    """Whether the process and the other tier have room to spare: nobody waits, and a place would be left."""
     if rooms.pulse.lag_s > MOST_LAG_S or tier in rooms.admission.busy():
         return False
     gate = rooms.admission.gates.get(tier)
-    if gate is not None and (len(gate.queue) or gate.in_flight + 1 >= gate.limit):
-        return False
-    targets = dict(rooms.settings.tiers.items())[tier]
-    return not any(len(rooms.backends[target.backend].pool.queue) for target in targets)
+    return gate is None or (not len(gate.queue) and gate.in_flight + 1 < gate.limit)
 
 
 async def _overheard(reply: StreamReply, recorder: Recorder) -> AsyncGenerator[bytes, None]:
@@ -305,8 +307,18 @@ async def _ask_judge(case: _Case, record: Record, judge: str, first: str, second
 
 
 async def _fetch(case: _Case, record: Record, decision: Decision, errand: Errand) -> bytes:
+    """Make one call, if whoever is asked first has room to spare."""
+    rooms = case.call.rooms
+    if not rooms.backends[decision.targets[0].backend].pool.has_room_to_spare():
+        raise _Skipped("busy")
     call = replace(
-        case.call, record=record, headers=_NO_CACHE, priority=Priority.LOW, remember=None, wants_stream=False
+        case.call,
+        rooms=replace(rooms, attempts=Attempts(_ONCE, lambda _: None)),
+        record=record,
+        headers=_NO_CACHE,
+        priority=Priority.LOW,
+        remember=None,
+        wants_stream=False,
     )
     return cast("Reply", await forward(call, decision, errand)).body
 

@@ -62,7 +62,9 @@ def value(gateway, name, **labels):
 
 def test_every_room_that_a_request_passes_is_timed_and_waiting_for_backends_is_nobodys(quality, standin):
     standin.behave(first_byte_ms=300)
-    ask(quality, "Hello", temperature=0)
+    answer = ask(quality, "Hello", temperature=0)
+    standin.reset()
+    note_of(quality, answer)  # nothing of it reaches into the next tests
     rooms = {room: value(quality, "thalamus_room_seconds_total", room=room) for room in ROOMS}
     assert all(rooms.values()), rooms
     assert sum(rooms.values()) < 0.3
@@ -157,6 +159,14 @@ def test_nobody_else_is_asked_where_that_is_not_wanted_or_says_nothing_of_the_ro
     assert answer.is_success
     time.sleep(0.2)
     assert len(standin.requests()) == 1
+
+
+def test_a_second_answer_that_fails_is_not_tried_again_and_no_caller_notices(quality, standin):
+    standin.behave(models=["swift-1"])
+    before = shadowed(quality, "deep", "failed")
+    assert ask(quality, "Say anything").is_success
+    until(lambda: shadowed(quality, "deep", "failed") == before + 1, "the failure was not counted")
+    assert [one["body"]["model"][:4] for one in standin.requests()] == ["swif", "sage"]
 
 
 def test_a_kept_answer_has_been_compared_before(quality, standin):

@@ -1,6 +1,7 @@
 """What is counted: each metric is declared once and described, and callers cannot invent series."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from classifiers.bundle import list_bundles, load_bundle
 from classifiers.types import Kind
 from gateway.accounting import Attempt, Outcome, Record
+from gateway.limits.spending import MOST_TENANTS
 from gateway.metrics import Metrics
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
-from gateway.metrics.language import LANGUAGES, language_of
 from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
-from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
+from router.language import LANGUAGES, language_of
+from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Signal, Target, Tier
 from tests.bench.recording import LIMIT_US, measure
 
 MOST_SERIES = 2500
@@ -105,6 +107,13 @@ def test_a_change_of_tier_within_a_conversation_is_counted_by_whose_will_it_was(
     assert value(metrics, "thalamus_tier_changes_total") == (1 if counted else 0)
     if counted:
         assert value(metrics, "thalamus_tier_changes_total", direction=counted[0], by=counted[1]) == 1
+
+
+def test_the_language_is_counted_as_the_decision_read_it():
+    metrics, record = Metrics(), decided(None, Tier.DEEP, Reason.DIFFICULTY)
+    record.decision = replace(record.decision, kind=Kind.CHAT, signals=(Signal("language", "zh"),))
+    metrics.record_request(record)
+    assert value(metrics, "thalamus_decisions_by_language_total", language="zh", tier="deep") == 1
 
 
 def test_time_per_token_is_of_streams_that_a_backend_gave():

@@ -6,12 +6,12 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.auth import Keyring
-from gateway.limits import Demand, Limits
-from gateway.limits.spending import Budget, read_budgets
-from gateway.limits.window import LocalWindows
+from gateway.limits import Demand
+from gateway.limits.spending import MOST_TENANTS, Budget, read_budgets
 from gateway.metrics import Metrics
-from gateway.metrics.recording import MOST_TENANTS
 from gateway.settings import KeySettings, LimitSettings
+from tests.unit.gateway.redis_server import running_redis
+from tests.unit.gateway.test_limits import limits_in
 from tests.unit.gateway.test_metrics import value
 
 DAY, WEEK = 86_400, 604_800
@@ -34,9 +34,18 @@ KEYS = [
 ]
 
 
-def budgets(spends=()):
+@pytest.fixture(scope="module")
+def redis():
+    with running_redis() as server:
+        yield server
+
+
+def budgets(where, redis, spends=()):
     async def read():
-        keyring, limits = Keyring(KEYS, GENERAL), Limits(LocalWindows())
+        async with limits_in(where, redis) as limits:
+            return await spend_and_read(Keyring(KEYS, GENERAL), limits)
+
+    async def spend_and_read(keyring, limits):
         callers = {caller.name: caller for caller in keyring.callers()}
         for name, dollars in spends:
             caller = callers[name]
@@ -46,9 +55,10 @@ def budgets(spends=()):
     return {(one.tenant, one.window_s): (one.dollars, one.spent) for one in asyncio.run(read())}
 
 
-def test_a_tenants_budget_is_its_own_limit_or_else_its_keys_together():
+@pytest.mark.parametrize("where", ["memory", "redis"])
+def test_a_tenants_budget_is_its_own_limit_or_else_its_keys_together(where, redis):
     spends = [("shop-1", 2.0), ("shop-2", 1.5), ("desk-1", 4.0)]
-    assert budgets(spends) == {
+    assert budgets(where, redis, spends) == {
         ("shop", DAY): (15.0, 3.5),
         ("shop", WEEK): (20.0, 3.5),
         ("desk", DAY): (10.0, 4.0),

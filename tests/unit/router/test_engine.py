@@ -8,7 +8,6 @@ import pytest
 from classifiers.types import Conversation, Estimate, Kind
 from router.engine import Engine, NobodyCan, UnknownModelName
 from router.policy import Policy, TierTarget
-from router.signals import language_of
 from router.types import Abilities, Bounds, Candidate, Effort, Needs, Reason, RouteRequest, Step, Tier
 
 
@@ -218,27 +217,12 @@ def test_every_signal_is_told_with_its_value_and_what_is_missing_as_none():
         "client max tokens": 9000,
         "modality": "text and images",
         "response format": "json",
-        "language": None,
+        "language": "other",
         "key": "deep, fast",
         "limits reached": "fast",
         "tiers under load": None,
         "conversation": None,
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("Warum ist das so?", None),
-        ("为什么？", "zh"),
-        ("なぜ空は青いのですか", "ja"),
-        ("Почему?", "ru"),
-        ("", None),
-        ("😀", None),
-    ],
-)
-def test_the_language_goes_by_the_script(text, language):
-    assert language_of(text) == language
 
 
 MINI = Policy({**POLICY.tiers, Tier.DEEP_MINI: (TierTarget("spare"),)}, POLICY.candidates)

@@ -82,4 +82,5 @@ def test_difficulty_is_the_conversations_and_the_estimate_is_the_turns():
 
 def test_a_missing_signal_is_a_value():
     listed = {signal.name: signal.value for signal in signals().listed(RouteRequest("auto", Conversation(())))}
-    assert listed["explicit intent"] is listed["conversation"] is listed["language"] is None
+    assert listed["explicit intent"] is listed["conversation"] is listed["response format"] is None
+    assert listed["language"] == "other"

@@ -1,4 +1,4 @@
-"""Which language a question is in, coarsely and within microseconds: for a label, not for a decision.
+"""Which language a question is in, coarsely and within microseconds: to be told and counted, not to decide by.
 
 Scripts tell most; among languages in Latin letters common words vote. Weakness: short questions, code and names often
 say nothing, and count as `other`; Cyrillic, Arabic and Devanagari stand for all languages written in them.
