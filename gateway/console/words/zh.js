@@ -159,7 +159,7 @@ const told = [
   [/^a share of (\S+)$/, "占比 $1"], [/^not (calibrated|allowed): stays at (\S+)$/, "不可用，仍为 $2"],
   [/^fast: what difficulty says by itself$/, "仅看难度会走快速档"], [/^deep: what difficulty says by itself$/, "仅看难度会走深度档"],
   [/^(\S+): the key does not allow it$/, "$1：密钥不允许"], [/limit reached, free again in (\d+) s/, "已到限额，$1 秒后恢复"],
-  [/sheds load$/, "正在卸载负载"], [/^by its script$/, "由文字判断"], [/^Latin script$/, "拉丁字母"], [/^the tiers that it allows$/, "它允许的档位"],
+  [/sheds load$/, "正在卸载负载"], [/^of the last question, coarsely$/, "最后一个问题，粗略判断"], [/^the tiers that it allows$/, "它允许的档位"],
   [/^text/, "文本"], [/ and images/, "、图像"], [/ and audio/, "、音频"],
   [/^confidence ≥/, "把握 ≥"], [/self-check/, "自检"],
 ];

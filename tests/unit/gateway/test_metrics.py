@@ -17,7 +17,6 @@ from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
-from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
 from router.language import LANGUAGES, language_of
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Signal, Target, Tier
