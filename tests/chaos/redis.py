@@ -27,13 +27,14 @@ _HISTORY = [
 """So that conversations are recognised and the vault is asked."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Scene:
-    """A gateway and the Redis that it uses."""
+    """A gateway and the Redis that it uses. `asked`: questions so far, since an answer kept in peace is no measure."""
 
     gateway: RunningGateway
     server: RedisServer
     delay: Delay
+    asked: int = 0
 
 
 async def redis_trouble(world: World) -> Result:
@@ -106,7 +107,10 @@ async def _suffer(
 
 
 async def _load(world: World, scene: _Scene) -> Seen:
-    return await steady(scene.gateway.url, rate=world.scale.rate, seconds=world.scale.redis_s, history=_HISTORY)
+    rate, seconds = world.scale.rate, world.scale.redis_s
+    seen = await steady(scene.gateway.url, rate=rate, seconds=seconds, history=_HISTORY, first=scene.asked)
+    scene.asked += seen.sent
+    return seen
 
 
 async def _until_used(gateway: RunningGateway) -> float:
