@@ -104,6 +104,31 @@ def test_a_change_of_tier_within_a_conversation_is_counted_by_whose_will_it_was(
         assert value(metrics, "thalamus_tier_changes_total", direction=counted[0], by=counted[1]) == 1
 
 
+async def test_the_oldest_request_under_way_has_an_age_whatever_else_comes_and_goes():
+    metrics, name = Metrics(), "thalamus_oldest_request_age_seconds"
+
+    def age():
+        metrics.show_load([], {}, 0.0)
+        return value(metrics, name)
+
+    assert age() == 0
+    hanging, later = Record("chat"), Record("chat")
+    hanging.started -= 4000
+    later.started -= 10
+    for record in (hanging, later):
+        metrics.begin_request(record)
+    for _ in range(100):
+        passing = Record("chat")
+        metrics.begin_request(passing)
+        metrics.end_request(passing)
+    assert age() == pytest.approx(4000, abs=5)
+    metrics.end_request(hanging)
+    assert age() == pytest.approx(10, abs=5)
+    metrics.end_request(later)
+    assert age() == 0
+    assert value(metrics, "thalamus_memory_blocks") > 100_000
+
+
 def test_time_per_token_is_of_streams_that_a_backend_gave():
     metrics = Metrics()
     record = invented(0)
