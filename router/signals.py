@@ -6,17 +6,21 @@
 - *tool needs*: declared tools, tool results, words that ask for fresh facts. Weakness: it reads wording, so that "the
   latest theorem" looks fresh.
 - *explicit intent*: `router.intent`. Weakness: it reads wording, not meaning.
+
+The others are told as they are. *Language* goes by the script of the last turn's end. Weakness: it does not part the
+languages that share one, and most of the world's share the Latin one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from classifiers.types import Conversation, DifficultyModel, Estimate, Kind
 from router.conversation import carried_difficulty, in_tool_loop, leaning
 from router.intent import Intent, read_intent
-from router.types import RouteRequest, Signal
+from router.types import Needs, RouteRequest, Signal, Tier
 
 _FRESH_WORDS = frozenset(["today", "today's", "currently", "latest", "breaking", "weather", "news"])
 _FRESH_PHRASES = (
@@ -25,6 +29,19 @@ _FRESH_PHRASES = (
     *("今天", "现在几点", "最新", "实时", "股价", "汇率", "天气", "新闻", "查一下", "搜一下", "搜索"),
 )
 _FRESH_CHARS = 2000
+
+_SCRIPTS: Mapping[str, re.Pattern[str]] = {
+    "ja": re.compile("[\u3040-\u30ff]"),
+    "ko": re.compile("[\uac00-\ud7a3]"),
+    "zh": re.compile("[\u3400-\u9fff]"),
+    "ru": re.compile("[\u0400-\u04ff]"),
+    "ar": re.compile("[\u0600-\u06ff]"),
+    "hi": re.compile("[\u0900-\u097f]"),
+    "th": re.compile("[\u0e00-\u0e7f]"),
+}
+"""The most common language of a script, asked in this order: Japanese is written with Chinese characters too."""
+
+_SCRIPT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,13 @@ class Signals:
         yield Signal("prompt tokens", needs.prompt_tokens, "a safe estimate")
         yield Signal("client effort", request.effort and request.effort.value)
         yield Signal("client max tokens", needs.max_tokens)
+        yield Signal("modality", " and ".join(_modalities(needs)))
+        yield Signal("response format", "json" if needs.json else None)
+        language = language_of(last_asked(request.conversation))
+        yield Signal("language", language, "by its script" if language else "Latin script")
+        yield Signal("key", _listed(request.bounds.tiers), "the tiers that it allows" if request.bounds.tiers else "")
+        yield Signal("limits reached", _listed(request.exhausted))
+        yield Signal("tiers under load", _listed(request.busy))
         session = request.session
         yield Signal("conversation", session.tier.value if session else None, f"leans {self.lean:.0%} on it")
 
@@ -80,7 +104,7 @@ class Reading:
 
 def read_conversation(conversation: Conversation, model: DifficultyModel) -> Reading:
     """Read what a conversation itself says. Never raises, if the model does not."""
-    text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
+    text = last_asked(conversation)
     return Reading(
         estimate=model.estimate(conversation),
         intent=read_intent(text),
@@ -118,6 +142,31 @@ def judged_again(signals: Signals, estimate: Estimate, request: RouteRequest) ->
         difficulty=carried_difficulty(estimate.difficulty, request.session, signals.lean),
         kind=Kind.AGENTIC if signals.tool_needs.in_loop else estimate.kind,
     )
+
+
+def last_asked(conversation: Conversation) -> str:
+    """Give the last user turn, empty if there is none."""
+    return next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
+
+
+def language_of(text: str) -> str | None:
+    """Name a text's language (ISO 639-1) where its script tells it; None in the Latin script, which many share."""
+    end = text[-_SCRIPT_CHARS:]
+    if end.isascii():
+        return None
+    return next((code for code, script in _SCRIPTS.items() if script.search(end)), None)
+
+
+def _modalities(needs: Needs) -> Iterator[str]:
+    yield "text"
+    if needs.vision:
+        yield "images"
+    if needs.audio:
+        yield "audio"
+
+
+def _listed(tiers: Iterable[Tier] | None) -> str | None:
+    return ", ".join(sorted(tiers)) if tiers else None
 
 
 def _asks_for_fresh_facts(text: str) -> bool:

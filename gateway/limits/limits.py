@@ -145,6 +145,11 @@ class Limits:
                 found[ask.meter.tier] = max(found.get(ask.meter.tier, 0.0), look.free_in_ms / 1000)
         return found
 
+    async def used(self, meters: Sequence[Meter], tenant: str, key: str) -> list[int]:
+        """Give how much is used of each of a key's windows; nothing is taken."""
+        taken = await self._look(tuple(Ask(meter, meter.name(tenant, key), 0) for meter in meters))
+        return [look.used for look in taken.looks]
+
     def settle(self, reservation: Reservation, used: Used) -> None:
         """Correct what was set aside to what was used, and end the request's lease. Never waits."""
         changes = tuple(self._changes(reservation, used))

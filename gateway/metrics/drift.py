@@ -18,7 +18,7 @@ LAST = 5000
 """Requests that are compared."""
 FEWEST = 200
 """Requests before anything is said: fewer are noise."""
-_KINDS = tuple(Kind)
+_KINDS = {kind: at for at, kind in enumerate(Kind)}
 _FLOOR = 1e-4
 """Least share, so that a value that never came leaves the index finite."""
 
@@ -36,7 +36,7 @@ class Drift:
         """Take one judged request into account, in constant time."""
         if len(self._last) == self._last.maxlen:
             self._move(self._last[0], -1)
-        noted = min(int(difficulty * SCORE_BINS), SCORE_BINS - 1), _KINDS.index(kind)
+        noted = min(int(difficulty * SCORE_BINS), SCORE_BINS - 1), _KINDS[kind]
         self._last.append(noted)
         self._move(noted, 1)
 

@@ -1,6 +1,7 @@
 """Several workers on one port, with a Redis between them: what they share, and what becomes of one that dies."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -173,6 +174,39 @@ def test_a_worker_that_dies_is_replaced_knows_what_the_others_know_and_its_count
     until(lambda: _conditions(gateway, "b") == {"serving"})
 
 
+def test_feedback_and_the_live_view_reach_every_workers_decisions(world):
+    check_that_workers_know_each_others_decisions(world[0])
+
+
+def check_that_workers_know_each_others_decisions(gateway):
+    """Ask on connections of their own until both workers have decided, then of each decision on each connection."""
+    with gateway.client() as client, client.stream("GET", "/admin/decisions/stream") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": watching"
+        time.sleep(0.3)  # the other worker hears of the watcher
+        answers = [on_a_fresh_connection(gateway, "POST", CHAT, json=HELLO) for _ in range(12)]
+        asked = {answer.headers["x-thalamus-decision-id"] for answer in answers}
+        events = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+        shown = [next(events)["id"] for _ in asked]
+    assert asked == set(shown)
+    given = [
+        on_a_fresh_connection(gateway, "POST", "/v1/feedback", json={"decision_id": name, "rating": "up"})
+        for name in asked
+    ]
+    assert {answer.status_code for answer in given} == {200}
+    for listed in everywhere(gateway, "GET", "/admin/decisions", 6):
+        assert asked <= {one["id"] for one in listed.json()["decisions"]}
+    replays = [
+        on_a_fresh_connection(gateway, "POST", f"/admin/decisions/{name}/replay", params={"dial": "max"})
+        for name in asked
+    ]
+    assert {answer.status_code for answer in replays} == {200}
+    assert on_a_fresh_connection(gateway, "POST", "/v1/feedback", json=LOST).status_code == 404
+
+
+LOST = {"decision_id": "no-such-decision", "rating": "up"}
+
+
 def test_a_start_that_fails_in_the_workers_ends_with_their_status(tmp_path, standin):
     log = {"path": str(tmp_path / "nowhere" / "decisions.jsonl")}
     settings = settings_over(standin.url, server={"workers": 2}, decision_log=log)
@@ -188,6 +222,7 @@ def test_without_redis_it_is_said_what_workers_do_not_share_and_a_killed_supervi
         assert "without redis.url each has limits, cache" in gateway.log()
         told = on_a_fresh_connection(gateway, "POST", "/admin/backends/swift/drain").json()["told"]
         assert told == "this process"
+        check_that_workers_know_each_others_decisions(gateway)
         workers = workers_of(gateway)
         gateway.kill()
         until(lambda: not any(psutil.pid_exists(worker) for worker in workers))

@@ -11,12 +11,15 @@ from classifiers.bundle import list_bundles, load_bundle
 from classifiers.types import Kind
 from gateway.accounting import Attempt, Outcome, Record
 from gateway.metrics import Metrics
-from gateway.metrics.catalogue import CATALOGUE
+from gateway.metrics.batch import Batch
+from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
+from gateway.metrics.language import LANGUAGES, language_of
 from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
+from tests.bench.recording import LIMIT_US, measure
 
 MOST_SERIES = 2500
 """Of one gateway with two backends, whatever callers do."""
@@ -187,3 +190,66 @@ def test_every_bundle_says_what_drift_is_measured_against():
         reference = load_bundle(name).reference
         assert {signal: len(shares) for signal, shares in reference.items()} == {"difficulty": 10, "kind": len(Kind)}
         assert all(sum(shares) == pytest.approx(1, abs=0.001) for shares in reference.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is the capital of France?", "en"),
+        ("translate 你好 into English for me please", "en"),
+        ("用 Python 写一个快速排序", "zh"),
+        ("東京の人口は?", "ja"),
+        ("서울의 인구는?", "ko"),
+        ("Напиши стихи об осени", "cyrillic"),
+        ("ما هي عاصمة فرنسا؟", "arabic"),
+        ("Wie ist das Wetter und was mache ich mit dem Garten?", "de"),
+        ("Écris une lettre pour mon ami, avec des fautes", "fr"),
+        ("¿Cuál es la capital de Francia y por qué?", "es"),
+        ("x = f(y)", "other"),
+        ("", "other"),
+    ],
+)
+def test_a_questions_language_is_told_by_its_script_or_its_common_words(text, language):
+    assert language_of(text) == language
+    assert language in LANGUAGES
+
+
+def test_times_of_rooms_leave_out_what_was_waited_for_and_add_up():
+    record, metrics = Record("chat"), Metrics()
+    record.leave("parse")
+    record.upstream_s += 1000.0
+    record.leave("open")
+    record.leave("open")
+    assert 0 <= record.rooms_s["open"] < 1
+    record.queued_s = 2.0
+    for _ in range(2):
+        metrics.record_rooms(record)
+    assert value(metrics, "thalamus_room_seconds_total", room="queue") == 4
+    assert value(metrics, "thalamus_room_seconds_total", room="parse") > 0
+
+
+def test_recording_a_request_costs_no_more_than_a_slow_machine_excuses():
+    figures = measure(rounds=3)
+    assert figures["metrics"] + figures["times of rooms"] < 5 * LIMIT_US
+
+
+def test_what_is_added_up_first_comes_to_the_same_as_what_is_counted_at_once():
+    metrics, values = Metrics(), [0.0, 0.005, 0.0051, 1.0, 599.9, 600.0, 601.0, 1e9]
+    batch = Batch(metrics._child)
+    for number in values:
+        metrics._child(REQUEST_SECONDS, "chat", "fast").observe(number)
+        batch.observe(REQUEST_SECONDS, "chat", "deep", value=number)
+        metrics._child(SHED).inc(number)
+        batch.count(COST, "swift", by=number)
+    assert value(metrics, "thalamus_cost_dollars_total") == 0, "nobody has looked"
+    batch.write()
+    batch.write()
+    by_tier = [
+        {(name, *(part for part in labels if part[0] == "le")): number for name, labels, number in series_of(metrics)
+         if name.startswith("thalamus_request_seconds") and ("tier", tier) in labels}
+        for tier in ("fast", "deep")
+    ]  # fmt: skip
+    assert by_tier[0] == by_tier[1]
+    assert (
+        value(metrics, "thalamus_cost_dollars_total") == value(metrics, "thalamus_shed_requests_total") == sum(values)
+    )
