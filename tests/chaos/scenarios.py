@@ -157,8 +157,8 @@ async def leaving_elsewhere(world: World) -> Result:
         faults = await _books_of(gateway, before, dropped=3 * count)
         settled = time.time() - max(moments)
         open_calls, calls = await _calls_of(*standins)
-    # Two of each that is hedged, though on a slow machine some leave before that; and one of those that wait in line, and
-    # of whoever has not left yet when it has.
+    # Two of each that is hedged, though on a slow machine some leave before that; and one of those that wait in line,
+    # and of whoever has not left yet when it has.
     if not 1 + count < calls <= 3 * count or open_calls:
         faults.append(f"{open_calls} of {calls} calls are open, up to {3 * count} were to be made")
     if settled > 1.5:
