@@ -139,7 +139,25 @@ async def settled(gateway: RunningGateway, session: aiohttp.ClientSession, start
         await asyncio.sleep(2.0)
 
 
-async def soak(gateway: RunningGateway, rate: float, seconds: float, console: Console) -> tuple[Sent, list[Sample]]:
+@dataclass(frozen=True)
+class Load:
+    """So many requests a second or, with `clients`, so many at once, each asking again when it is answered."""
+
+    rate: float
+    clients: int | None = None
+
+    async def next_turn(self, started: float, number: int, asking: set[asyncio.Task[None]]) -> None:
+        """Wait until the request after `number` is due."""
+        if self.clients is None:
+            await asyncio.sleep(max(0.0, started + number / self.rate - time.monotonic()))
+        elif len(asking) >= self.clients:
+            await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+
+    def __str__(self) -> str:
+        return f"{self.rate:g}/s" if self.clients is None else f"{self.clients} at once"
+
+
+async def soak(gateway: RunningGateway, load: Load, seconds: float, console: Console) -> tuple[Sent, list[Sample]]:
     """Load for so long; the first sample is of the gateway before, the last of the gateway after."""
     sent, samples, chance, started = Sent(), [], random.Random(1), time.monotonic()
     async with aiohttp.ClientSession(gateway.url, connector=aiohttp.TCPConnector(force_close=True)) as looking:
@@ -168,7 +186,7 @@ async def soak(gateway: RunningGateway, rate: float, seconds: float, console: Co
                 task = asyncio.create_task(ask(session, number, sent, chance))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-                await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
+                await load.next_turn(started, number, tasks)
             await asyncio.gather(*tasks)
         samples.append(await settled(gateway, looking, started, samples[0].sockets))
     return sent, samples
@@ -211,7 +229,7 @@ def _least_blocks(samples: Sequence[Sample]) -> float:
     return min(one.blocks for one in samples) / 1000
 
 
-def run(rate: float, seconds: float, console: Console) -> tuple[str, list[str]]:
+def run(load: Load, seconds: float, console: Console) -> tuple[str, list[str]]:
     """Start a stand-in and a gateway, load, judge."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="thalamus-soak-") as folder, own_process(port, "token_ms=10"):
@@ -221,7 +239,7 @@ def run(rate: float, seconds: float, console: Console) -> tuple[str, list[str]]:
             "telemetry": {"log_format": "json", "log_level": "warning"},
         }
         with World(Path(folder), LONG).gateway(backends, {"fast": "swift", "deep": "swift"}, **sections) as gateway:
-            sent, samples = asyncio.run(soak(gateway, rate, seconds, console))
+            sent, samples = asyncio.run(soak(gateway, load, seconds, console))
     return judge(sent, samples, seconds)
 
 
@@ -230,10 +248,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    parser.add_argument(
+        "--clients", type=int, help="so many requests at once instead, as fast as they are answered: for a busy machine"
+    )
     options = parser.parse_args()
-    console = Console(highlight=False)
-    words, faults = run(options.rate, options.minutes * 60, console)
-    console.print(f"{'missed' if faults else 'held'}: {options.minutes:g} min at {options.rate:g}/s: {words}")
+    console, load = Console(highlight=False), Load(options.rate, options.clients)
+    words, faults = run(load, options.minutes * 60, console)
+    console.print(f"{'missed' if faults else 'held'}: {options.minutes:g} min at {load}: {words}")
     for fault in faults:
         console.print(f"  {fault}", markup=False)
     return int(bool(faults))
