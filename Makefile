@@ -10,6 +10,9 @@ CONFIG ?= $(wildcard thalamus.yaml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 IMAGE_LOCK := $(LOCK) --constraints requirements/dev.lock pyproject.toml
 
+# Where an environment forbids to keep compiled modules, every start compiles 800 of them: half of its time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview tools manifests rehearse pictures picture-fonts lock clean
 

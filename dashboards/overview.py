@@ -138,6 +138,19 @@ def overview() -> Dashboard:
             Q(gauge("thalamus_event_loop_tasks"), "tasks"),
         ),
         graph(
+            "The oldest request",
+            "Up to the time that an answer may take. Beyond an hour it hangs, and holds its places.",
+            Q(gauge("thalamus_oldest_request_age_seconds", "instance", how="max"), "{{instance}}"),
+            unit="s",
+            width=12,
+        ),
+        graph(
+            "Blocks of memory",
+            "Falls back after a burst, where resident memory does not. Growth over hours at even load is a leak.",
+            Q(gauge("thalamus_memory_blocks", "instance", how="max"), "{{instance}}"),
+            width=12,
+        ),
+        graph(
             "Configuration reloads",
             "`refused` means that the file on disk is not what is being served: thalamus check says why.",
             Q(rate("thalamus_settings_reloads_total", "result"), "{{result}}"),

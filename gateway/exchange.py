@@ -143,7 +143,7 @@ class Exchange(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and write the record whatever happens."""
         record, rooms = self._record, self._rooms
-        rooms.metrics.begin_request()
+        rooms.metrics.begin_request(record)
         if rooms.tracer is not None:
             self._begin_trace(rooms.tracer)
         try:
@@ -345,7 +345,7 @@ def trace_of(headers: Mapping[str, str]) -> str:
 
 async def close_record(rooms: Rooms, record: Record) -> None:
     """Count a request as served. Called exactly once for each."""
-    rooms.metrics.end_request()
+    rooms.metrics.end_request(record)
     rooms.accounts.close(record)
     if record.reservation is not None:
         rooms.limits.settle(record.reservation, record.used())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,6 +16,10 @@ from gateway.standin import RunningStandin, running_standin
 from tests.gateway.serving import RunningGateway, running_gateway, settings_over
 
 Serve = Callable[..., RunningGateway]
+
+# Tests start hundreds of gateways: with nowhere to keep compiled modules, each would spend half its start on that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +54,7 @@ def outcome_of(error: BaseException) -> CallOutcome:
 class _Answered(Generic[T]):
     value: T
     outcome: CallOutcome = "ok"
+    has_answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,26 @@ class _Failed:
     outcome: CallOutcome
     cause: BaseException | None = None
 
+    @property
+    def has_answered(self) -> bool:
+        """A refusal is an answer: the server is there."""
+        return self.outcome == "refused"
+
 
 class GuardedRedis:
-    """Runs commands. A caller waits for the deadline at most, and with an open breaker not at all.
+    """Runs commands. A caller waits for the deadline at most, and not at all while an earlier call's end is in doubt.
+
+    After one missed deadline or failure nobody is let through until Redis has answered a ping, which a task of the
+    guard's own sends at once: however many calls a request makes, it waits for a sick Redis once. A healthy one has
+    answered within a round trip. Failures in a row, pings among them, open the breaker; from then on there is one ping
+    every `breaker_reset_s`, whether or not there are requests.
 
     A command is a task of its own that no deadline cancels: a caller who has waited long enough, or has left, goes
     on without it. Cancelling would tear a connection down at every deadline, and a reply left unread on a
     connection is how one caller gets another's data. redis-py's own read timeout, as long as the deadline, ends it.
 
     The breaker judges by how commands end, not by how long callers wait: a burst that has to queue for connections,
-    or a new connection that takes longer than the deadline, says nothing against Redis. The probe of an open
-    breaker runs beside the requests.
+    or a new connection that takes longer than the deadline, says nothing against Redis.
     """
 
     def __init__(
@@ -84,12 +94,15 @@ class GuardedRedis:
     ) -> None:
         self._client = client
         self._deadline_s = settings.deadline_ms / 1000
+        self._reset_s = settings.breaker_reset_s
         self._on_event = on_event
         self._clock = clock
-        self._breaker = Breaker(settings.breaker_failures, settings.breaker_reset_s, on_event=on_event, clock=clock)
+        self._breaker = Breaker(settings.breaker_failures, on_event=on_event)
         self._connections = settings.max_connections
         self._places = asyncio.Semaphore(settings.max_connections)
         self._running: set[asyncio.Task[Any]] = set()
+        self._asking: asyncio.Task[None] | None = None
+        """Asks until Redis answers, as long as that is in doubt."""
 
     @property
     def state(self) -> BreakerState:
@@ -104,18 +117,20 @@ class GuardedRedis:
             command: takes the client and awaits its answer.
 
         Raises:
-            StoreUnavailable: no answer within the deadline, a failure, or an open breaker.
+            StoreUnavailable: no answer within the deadline, a failure, or Redis is in doubt.
         """
-        if self._breaker.state != "closed":
-            if self._breaker.takes_probe():
-                self._start(self._probe())
+        if self._asking is not None:
             self._on_event(RedisCalled(operation, "open", 0.0))
             raise StoreUnavailable("open")
         started = self._clock()
-        task = self._start(self._queue(command, started + self._deadline_s))
+        task = asyncio.create_task(self._queue(command, started + self._deadline_s))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         await asyncio.wait({task}, timeout=self._deadline_s)
         ended = task.result() if task.done() else _Failed("timeout")
         self._on_event(RedisCalled(operation, ended.outcome, self._clock() - started))
+        if not ended.has_answered:
+            self._doubt()
         if isinstance(ended, _Failed):
             raise StoreUnavailable(ended.outcome) from ended.cause
         return ended.value
@@ -127,18 +142,15 @@ class GuardedRedis:
                 connecting.create_task(self._connect())
 
     async def finish(self) -> None:
-        """Wait for the commands that callers have left behind, and cancel those that hang."""
+        """Wait for the commands that callers have left behind, and cancel those that hang; ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         if self._running:
             await asyncio.wait(self._running, timeout=CONNECT_TIMEOUT_S)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-
-    def _start(self, performing: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(performing)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
 
     async def _connect(self) -> None:
         with contextlib.suppress(StoreUnavailable):
@@ -149,25 +161,42 @@ class GuardedRedis:
         async with self._places:
             if self._clock() >= give_up_at:
                 return _Failed("timeout")
-            return await self._perform(command)
-
-    async def _perform(self, command: Callable[[RedisClient], Awaitable[T]]) -> _Answered[T] | _Failed:
-        """Run a command and tell the breaker. A refusal is an answer: the server is there."""
-        ended: _Answered[T] | _Failed
-        try:
-            ended = _Answered(await command(self._client))
-        except REDIS_FAILURES as error:
-            ended = _Failed(outcome_of(error), error)
-        if ended.outcome in {"ok", "refused"}:
+            ended = await self._perform(command)
+        if ended.has_answered:
             self._breaker.succeeded()
         else:
             self._breaker.failed()
         return ended
 
-    async def _probe(self) -> None:
+    async def _perform(self, command: Callable[[RedisClient], Awaitable[T]]) -> _Answered[T] | _Failed:
+        try:
+            return _Answered(await command(self._client))
+        except REDIS_FAILURES as error:
+            return _Failed(outcome_of(error), error)
+
+    def _doubt(self) -> None:
+        """Let nobody through until Redis has answered."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_until_answered())
+
+    async def _ask_until_answered(self) -> None:
+        try:
+            while not await self._ask():
+                if self._breaker.state == "open":
+                    await asyncio.sleep(self._reset_s)
+        finally:
+            self._asking = None
+
+    async def _ask(self) -> bool:
+        """Ask Redis whether it is there. It has a connection of its own for that."""
+        self._breaker.begin_probe()
         started = self._clock()
         ended = await self._perform(_ping)
         self._on_event(RedisCalled("probe", ended.outcome, self._clock() - started))
+        if not ended.has_answered:
+            self._breaker.failed()
+        self._breaker.end_probe(answered=ended.has_answered)
+        return ended.has_answered
 
 
 async def _ping(client: RedisClient) -> object:

@@ -98,9 +98,13 @@ class RedisSettings(_Frozen):
         description="redis://, rediss:// (TLS), unix://, redis+sentinel://a:26379,b:26379/mymaster or "
         "redis+cluster://a:6379,b:6379 (rediss+… for TLS), with user:password@ for ACLs; null: all stays in process",
     )
-    deadline_ms: float = Field(25.0, gt=0, le=1000, description="milliseconds a request waits for Redis, at most")
+    deadline_ms: float = Field(
+        25.0, gt=0, le=1000, description="milliseconds after which an answer of Redis is not waited for"
+    )
     breaker_failures: int = Field(5, ge=1, description="failures in a row after which Redis is left alone")
-    breaker_reset_s: float = Field(1.0, gt=0, description="seconds after which one call tries Redis again")
+    breaker_reset_s: float = Field(
+        1.0, gt=0, description="seconds between the pings by which a Redis that was left alone is found again"
+    )
     first_level_ttl_s: float = Field(
         2.0,
         ge=0,

@@ -71,6 +71,14 @@ IN_FLIGHT = Metric(
     "The signal to scale on. Back at 0 whenever nobody asks; if not, something is stuck.",
     _REQUESTS,
 )
+OLDEST_REQUEST = Metric(
+    "thalamus_oldest_request_age_seconds",
+    "gauge",
+    "Age of the request that has been under way for longest; 0 when there is none.",
+    "Never more than `attempts.deadline_s` (an hour): older ones hang, and hold their places.",
+    _REQUESTS,
+    across="livemax",
+)
 REQUEST_SECONDS = Metric(
     "thalamus_request_seconds",
     "histogram",
@@ -516,6 +524,13 @@ TASKS = Metric(
     "gauge",
     "Tasks of the event loop: a few for the process, and some for each request under way.",
     "Falls back to a handful when nobody asks; if not, something leaks.",
+    _PROCESS,
+)
+MEMORY_BLOCKS = Metric(
+    "thalamus_memory_blocks",
+    "gauge",
+    "Blocks of memory that Python objects hold now.",
+    "Falls back after a burst, where resident memory does not. Growth over hours at even load is a leak.",
     _PROCESS,
 )
 RELOADS = Metric(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -71,6 +72,8 @@ class Metrics:
         self._batch = Batch(self._child)
         self._model = ""
         self._drift = Drift({})
+        self._under_way: dict[int, float] = {}
+        """When each request began (`time.perf_counter`), oldest first."""
         self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
         # From 0 on, or an alert on their increase would miss the first of each.
         for result in ("applied", "refused"):
@@ -121,6 +124,9 @@ class Metrics:
         self._child(catalogue.LAG).set(lag_s)
         self._show(catalogue.DRIFT, {(signal,): index for signal, index in self._drift.indices().items()})
         self._child(catalogue.TASKS).set(len(asyncio.all_tasks()))
+        self._child(catalogue.MEMORY_BLOCKS).set(sys.getallocatedblocks())
+        oldest = next(iter(self._under_way.values()), None)
+        self._child(catalogue.OLDEST_REQUEST).set(0.0 if oldest is None else time.perf_counter() - oldest)
         pools = list(pools)
         now = time.monotonic()
         replicas = [(pool.backend, replica) for pool in pools for replica in pool.replicas]
@@ -224,13 +230,15 @@ class Metrics:
         """Bring what was counted of requests to where whoever looks will see it."""
         self._batch.write()
 
-    def begin_request(self) -> None:
+    def begin_request(self, record: Record) -> None:
         """Count a request that is being served from now on."""
         self._child(catalogue.IN_FLIGHT).inc()
+        self._under_way[id(record)] = record.started
 
-    def end_request(self) -> None:
+    def end_request(self, record: Record) -> None:
         """Count it no longer."""
         self._child(catalogue.IN_FLIGHT).dec()
+        self._under_way.pop(id(record), None)
 
     def record_rooms(self, record: Record) -> None:
         """Count where a request's time went."""

@@ -23,6 +23,8 @@ Fault = Literal[
     "status-503",
     "status-504",
     "status-529",
+    # Refuses what was asked for its content, with 400.
+    "content-refused",
     # Before the status line: says nothing for ever, hangs up (FIN), breaks the connection (RST).
     "stall-before-headers",
     "close-before-headers",

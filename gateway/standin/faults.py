@@ -86,7 +86,10 @@ _STATUS_KINDS = {
 
 
 def status_reply(fault: Fault, behaviour: Behaviour) -> PlainReply | None:
-    """Return the error answer of a `status-…` fault, None for any other fault."""
+    """Return the error answer of a `status-…` fault or of a refusal, None for any other fault."""
+    if fault == "content-refused":
+        message = "Your request was rejected as a result of our safety system."
+        return PlainReply(_error(message, "invalid_request_error", "content_policy_violation"), 400)
     if not fault.startswith("status-"):
         return None
     status = int(fault.removeprefix("status-"))

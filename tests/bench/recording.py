@@ -66,8 +66,8 @@ def measure(rounds: int = 40) -> dict[str, float]:
     take_recent = recent.writer()
 
     def count() -> None:
-        metrics.begin_request()
-        metrics.end_request()
+        metrics.begin_request(record)
+        metrics.end_request(record)
         metrics.record_request(record)
         metrics.record_rooms(record)
 

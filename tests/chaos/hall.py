@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from gateway.standin import RunningStandin, running_standin
+from tests.bench.subjects import free_port
 from tests.chaos.proxy import Spoiler, running_proxy
 from tests.chaos.world import World
 from tests.gateway.serving import RunningGateway
@@ -16,15 +18,23 @@ _SOON = {"first_token": 0.5, "idle": 0.5}
 
 @dataclass(frozen=True)
 class Hall:
-    """Its backends are `pair` (both stand-ins), `spoilt` (the first of them through the proxy) and `swift` (the first).
+    """Its backends and tiers:
 
-    `spoiler` is the proxy's: what it has struck.
+    | name | is |
+    |---|---|
+    | `pair` | both stand-ins |
+    | `spoilt` | both, the first of them through the proxy; `spoiler` says what that has struck |
+    | `swift`, `narrow` | the first, the latter with one call at a time |
+    | `deaf` | a port to which connections are made for ever |
+    | `fast` | both, and hedged |
+    | `deep`, its mini | `sage` at `deep_port`, where nobody is until a scenario starts somebody; `sprite`, the first |
     """
 
     gateway: RunningGateway
     one: RunningStandin
     two: RunningStandin
     spoiler: Spoiler
+    deep_port: int
 
 
 @contextmanager
@@ -42,12 +52,42 @@ def in_hall(world: World) -> Iterator[Hall]:
 @contextmanager
 def opened_hall(world: World) -> Iterator[Hall]:
     """Start all of it."""
-    spoiler = Spoiler()
-    with running_standin() as one, running_standin() as two, running_proxy(one.url, spoiler) as proxy:
+    spoiler, deep_port = Spoiler(), free_port()
+    with (
+        running_standin() as one,
+        running_standin() as two,
+        running_proxy(one.url, spoiler) as proxy,
+        _deaf_port() as deaf,
+    ):
+        replicas = [f"{one.url}/v1", f"{two.url}/v1"]
         backends = {
-            "pair": {"model": "pair", "replicas": [f"{one.url}/v1", f"{two.url}/v1"], "timeouts": _SOON},
+            "pair": {"model": "pair", "replicas": replicas, "timeouts": _SOON},
             "spoilt": {"model": "spoilt", "replicas": [f"{proxy}/v1", f"{two.url}/v1"], "timeouts": _SOON},
             "swift": {"model": "swift", "url": f"{one.url}/v1"},
+            "narrow": {"model": "narrow", "url": f"{one.url}/v1", "max_concurrency": 1},
+            "deaf": {"model": "deaf", "url": f"http://127.0.0.1:{deaf}/v1", "timeouts": {"connect": 60}},
+            "hasty": {"model": "hasty", "replicas": replicas},
+            "sage": {"model": "sage", "url": f"http://127.0.0.1:{deep_port}/v1"},
+            "sprite": {"model": "sprite", "url": f"{one.url}/v1"},
         }
-        with world.gateway(backends, {"fast": "swift", "deep": "swift"}) as gateway:
-            yield Hall(gateway, one, two, spoiler)
+        sections = {
+            "attempts": {"hedge": {"share": 1.0, "least_s": 0.02}},
+            "server": {"keep_alive_s": world.scale.keep_alive_s},
+        }
+        tiers = {"fast": "hasty", "deep": "sage", "deep-mini": "sprite"}
+        with world.gateway(backends, tiers, **sections) as gateway:
+            yield Hall(gateway, one, two, spoiler, deep_port)
+
+
+@contextmanager
+def _deaf_port() -> Iterator[int]:
+    """Give a port to which connections are made for ever: it is listened on, and its backlog is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

@@ -15,9 +15,6 @@ from tests.chaos.world import Result, World
 
 MOST_BYTES = 60 * 1024
 MOST_LATE_S = 0.1
-EVERY_S = 5.0
-"""How often each stream has an event: less often than keep-alives are due, so that those are not measured."""
-
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _SENT_AT = re.compile(rb"at (\d+\.\d+)!")
 _BODY = json.dumps({"model": "auto", "stream": True, "messages": [{"role": "user", "content": "Hello there"}]}).encode()
@@ -30,7 +27,8 @@ _REQUEST = (
 class _Talker(asyncio.Protocol):
     """A backend's side of one stream: it writes the time into every event."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -48,7 +46,7 @@ class _Talker(asyncio.Protocol):
         choice = {"index": 0, "delta": {"content": f"at {time.monotonic():.6f}!"}, "finish_reason": None}
         event = b"data: %s\n\n" % json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
         self._transport.write(b"%x\r\n%s\r\n" % (len(event), event))
-        self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._talk)
+        self._timer = asyncio.get_running_loop().call_later(self._every_s, self._talk)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._timer is not None:
@@ -75,8 +73,8 @@ class _Listener(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def _talking() -> AsyncIterator[int]:
-    server = await asyncio.get_running_loop().create_server(_Talker, "127.0.0.1", 0, backlog=4096)
+async def _talking(every_s: float) -> AsyncIterator[int]:
+    server = await asyncio.get_running_loop().create_server(lambda: _Talker(every_s), "127.0.0.1", 0, backlog=4096)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
@@ -104,8 +102,8 @@ def _close(listeners: list[_Listener]) -> None:
 
 async def idle_streams(world: World) -> Result:
     """Many streams at once, nearly silent."""
-    count = world.scale.idle
-    async with _talking() as backend:
+    count, every_s = world.scale.idle, world.scale.idle_every_s
+    async with _talking(every_s) as backend:
         backends = {"swift": {"model": "m", "url": f"http://127.0.0.1:{backend}/v1"}}
         with world.gateway(backends, {"fast": "swift", "deep": "swift"}) as gateway:
             process = psutil.Process(gateway.process.pid)
@@ -121,14 +119,14 @@ async def idle_streams(world: World) -> Result:
             _close(listeners)
             await asyncio.sleep(0.2)
     ordered = sorted(late)
-    expected = count * (int(world.scale.idle_s / EVERY_S) - 1)  # one may be due just after the end
+    expected = count * (int(world.scale.idle_s / every_s) - 1)  # one may be due just after the end
     faults = [f"{each / 1024:.0f} KB each"] if each > MOST_BYTES else []
     if len(ordered) < expected:
         faults.append(f"{len(ordered)} events of {expected}")
     if not ordered or ordered[world.scale.latest(len(ordered))] > MOST_LATE_S:
         faults.append(f"an event {ordered[-1] * 1e3 if ordered else 0:.0f} ms late")
     return Result(
-        f"{count} streams at once on one worker, each with an event every {EVERY_S:g} s, for {world.scale.idle_s:g} s",
+        f"{count} streams at once on one worker, each with an event every {every_s:g} s, for {world.scale.idle_s:g} s",
         "≤ 60 KB each, no event later than 100 ms",
         f"{each / 1024:.0f} KB each; of {len(ordered)} events the latest {ordered[-1] * 1e3:.0f} ms, p99 "
         f"{ordered[int(0.99 * len(ordered))] * 1e3:.0f} ms ({spent.user + spent.system:.0f} s of CPU in all)",

@@ -62,17 +62,16 @@ async def leave_in_crowds(
     gateway_url: str, standin: RunningStandin, *, each: int, crowd: int, after_s: float = 0.5
 ) -> Left:
     """Let `each` clients leave on every surface in every phase, so many at a time."""
-    left = Left()
+    left, everybody = Left(), [surface for surface in SURFACES for _ in range(each)]
     for phase, behaviour in PHASES.items():
-        for surface in SURFACES:
-            for start in range(0, each, crowd):
-                standin.reset()
-                standin.behave(**behaviour)
-                number = min(crowd, each - start)
-                moments = await asyncio.gather(
-                    *(leave(gateway_url, surface, "swift", after_s, client) for client in range(number))
-                )
-                await _note_ends(left, standin, moments, f"{surface} {phase}")
+        for start in range(0, len(everybody), crowd):
+            standin.reset()
+            standin.behave(**behaviour)
+            surfaces = everybody[start : start + crowd]
+            moments = await asyncio.gather(
+                *(leave(gateway_url, surface, "swift", after_s, client) for client, surface in enumerate(surfaces))
+            )
+            await _note_ends(left, standin, moments, f"{'/'.join(dict.fromkeys(surfaces))} {phase}")
     standin.reset()
     return left
 

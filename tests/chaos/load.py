@@ -50,10 +50,11 @@ async def steady(
     headers: dict[str, str] | None = None,
     seen: Seen | None = None,
     history: Sequence[Mapping[str, str]] = (),
+    first: int = 0,
 ) -> Seen:
     """Send `rate` requests a second, every second one a stream, and wait for all answers.
 
-    It ends after `seconds`, or when `until` is set.
+    It ends after `seconds`, or when `until` is set. Questions are numbered from `first` on.
 
     The stand-in echoes the last message, so that an answer is right if it is the question, once.
     """
@@ -65,7 +66,7 @@ async def steady(
             if number >= rate * seconds or (until is not None and until.is_set()):
                 break
             await asyncio.sleep(max(0.0, started + number / rate - time.perf_counter()))
-            tasks.append(asyncio.create_task(_ask(session, model, number, seen, history)))
+            tasks.append(asyncio.create_task(_ask(session, model, first + number, seen, history)))
         await asyncio.gather(*tasks)
     return seen
 

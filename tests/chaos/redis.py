@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,38 +27,52 @@ _HISTORY = [
 """So that conversations are recognised and the vault is asked."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Scene:
-    """A gateway and the Redis that it uses."""
+    """A gateway and the Redis that it uses. `asked`: questions so far, since an answer kept in peace is no measure."""
 
     gateway: RunningGateway
     server: RedisServer
     delay: Delay
+    asked: int = 0
 
 
 async def redis_trouble(world: World) -> Result:
-    """Four kinds of trouble, one after the other, on gateways that the kinds share."""
+    """Four kinds of trouble, one after the other, on gateways that the kinds share.
+
+    In the long form there are two gateways, and while the Redis of one is in trouble the other is asked as much:
+    whatever else the machine does, it does to both.
+    """
     with running_standin() as standin, ExitStack() as stack:
         standin.behave(first_byte_ms=10)
         behind = direct = stack.enter_context(_scene(world, "behind", standin.url, slow=True))
         if world.scale.direct_redis:
             direct = stack.enter_context(_scene(world, "direct", standin.url, slow=False))
         told, faults = [], []
-        peace = await _load(world, behind)
+        before = None if world.scale.direct_redis else await _load(world, behind)
         for kind, scene, harm, mend in (
             ("killed", direct, direct.server.kill, direct.server.start),
             ("frozen", direct, direct.server.freeze, direct.server.thaw),
             ("full", direct, lambda: _fill(direct.server, 1), lambda: _fill(direct.server, 0)),
             ("slowed by 200 ms", behind, lambda: behind.delay.set(0.2), lambda: behind.delay.set(0.0)),
         ):
-            if world.scale.direct_redis:  # measured anew beside each trouble, since machines have moods
-                peace = await _load(world, scene)
-            one, wrong = await _suffer(world, scene, peace, harm, mend)
+            await asyncio.to_thread(harm)
+            try:
+                well = direct if scene is behind else behind
+                peace, trouble = (
+                    await asyncio.gather(_load(world, well), _load(world, scene))
+                    if before is None
+                    else (before, await _load(world, scene))
+                )
+            finally:
+                await asyncio.to_thread(mend)
+            one, wrong = _judge(peace, trouble, await _until_used(scene.gateway))
             told.append(f"{kind}: {one}")
             faults += [f"{kind}: {fault}" for fault in wrong]
     return Result(
         f"Redis is killed, frozen (SIGSTOP), filled (`noeviction`) and slowed by 200 ms for {world.scale.redis_s:g} s "
-        f"each under {world.scale.rate:g} requests/s, with cache, limits, conversations and vault in it",
+        f"each under {world.scale.rate:g} requests/s, with cache, limits, conversations and vault in it"
+        + (", beside a gateway whose Redis is well" if world.scale.direct_redis else ""),
         "0 failed, ≤ 25 ms added at p99, recovery ≤ 5 s",
         "; ".join(told),
         tuple(faults),
@@ -80,16 +94,8 @@ def _scene(world: World, name: str, backend: str, *, slow: bool) -> Iterator[_Sc
             yield _Scene(gateway, server, delay)
 
 
-async def _suffer(
-    world: World, scene: _Scene, peace: Seen, harm: Callable[[], object], mend: Callable[[], object]
-) -> tuple[str, list[str]]:
-    """Load in trouble; say what that changed against peace, and when Redis is used again."""
-    await asyncio.to_thread(harm)
-    try:
-        trouble = await _load(world, scene)
-    finally:
-        await asyncio.to_thread(mend)
-    recovery_s = await _until_used(scene.gateway)
+def _judge(peace: Seen, trouble: Seen, recovery_s: float) -> tuple[str, list[str]]:
+    """Say what trouble changed against peace, and when Redis was used again."""
     # The short form sends too few requests, beside too many other tests, for a p99 that is not chance.
     share = 0.99 if len(trouble.seconds) >= 1000 else 0.5
     added_s = trouble.quantile(share) - peace.quantile(share)
@@ -106,7 +112,10 @@ async def _suffer(
 
 
 async def _load(world: World, scene: _Scene) -> Seen:
-    return await steady(scene.gateway.url, rate=world.scale.rate, seconds=world.scale.redis_s, history=_HISTORY)
+    rate, seconds = world.scale.rate, world.scale.redis_s
+    seen = await steady(scene.gateway.url, rate=rate, seconds=seconds, history=_HISTORY, first=scene.asked)
+    scene.asked += seen.sent
+    return seen
 
 
 async def _until_used(gateway: RunningGateway) -> float:

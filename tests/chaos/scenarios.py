@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import httpx
 
 from gateway.standin import RunningStandin, running_standin
-from tests.bench.subjects import free_port
 from tests.chaos.hall import in_hall
 from tests.chaos.idle import idle_streams
 from tests.chaos.leaving import leave, leave_in_crowds
@@ -82,23 +80,15 @@ def own_process(port: int, *switches: str) -> Iterator[subprocess.Popen[bytes]]:
 
 async def killed_deep(world: World) -> Result:
     """The only deep backend is killed under load; a mini is there."""
-    port = free_port()
-    with running_standin() as other, own_process(port) as deep:
-        other.behave(first_byte_ms=20)
-        backends = {
-            "sage": {"model": "sage", "url": f"http://127.0.0.1:{port}/v1"},
-            "sprite": {"model": "sprite", "url": f"{other.url}/v1"},
-            "swift": {"model": "swift", "url": f"{other.url}/v1"},
-        }
-        with world.gateway(backends, {"fast": "swift", "deep": "sage", "deep-mini": "sprite"}) as gateway:
-            seen, half = Seen(), world.scale.seconds / 2
-            await steady(gateway.url, rate=world.scale.rate, seconds=half, model="deep", seen=seen)
-            asking = asyncio.create_task(
-                steady(gateway.url, rate=world.scale.rate, seconds=half, model="deep", seen=seen)
-            )
-            await asyncio.sleep(half / 4)
-            deep.send_signal(signal.SIGKILL)
-            await asking
+    seen, half = Seen(), world.scale.seconds / 2
+    with in_hall(world) as hall, own_process(hall.deep_port) as deep:
+        hall.one.behave(first_byte_ms=20)
+        url, rate = hall.gateway.url, world.scale.rate
+        await steady(url, rate=rate, seconds=half, model="deep", seen=seen)
+        asking = asyncio.create_task(steady(url, rate=rate, seconds=half, model="deep", seen=seen))
+        await asyncio.sleep(half / 4)
+        deep.send_signal(signal.SIGKILL)
+        await asking
     told = seen.told["sprite", "fallback"]
     unexplained = sum(seen.told.values()) - told - seen.told["sage", "client"]
     faults = seen.failures[:3] + ([f"answers: {dict(seen.told)}"] if unexplained or not told else [])
@@ -114,17 +104,14 @@ async def killed_deep(world: World) -> Result:
 async def silent_thinking(world: World) -> Result:
     """A model thinks in silence for longer than the client bears silence."""
     scale = world.scale
-    with running_standin() as standin:
-        standin.behave(thinking="always", thinking_style="silent", thinking_ms=scale.thinking_s * 1e3)
-        backends = {"sage": {"model": "m", "url": f"{standin.url}/v1"}}
-        server = {"keep_alive_s": scale.keep_alive_s}
-        with world.gateway(backends, {"fast": "sage", "deep": "sage"}, server=server) as gateway:
-            patience = httpx.Timeout(10, read=scale.silence_s)
-            body = {"model": "auto", "messages": [{"role": "user", "content": "Hello there"}], "stream": True}
-            async with httpx.AsyncClient(base_url=gateway.url, timeout=patience, trust_env=False) as client:
-                started = time.monotonic()
-                answer = await client.post("/v1/chat/completions", json=body)
-                took = time.monotonic() - started
+    with in_hall(world) as hall:
+        hall.one.behave(thinking="always", thinking_style="silent", thinking_ms=scale.thinking_s * 1e3)
+        patience = httpx.Timeout(10, read=scale.silence_s)
+        body = {"model": "swift", "messages": [{"role": "user", "content": "Hello there"}], "stream": True}
+        async with httpx.AsyncClient(base_url=hall.gateway.url, timeout=patience, trust_env=False) as client:
+            started = time.monotonic()
+            answer = await client.post("/v1/chat/completions", json=body)
+            took = time.monotonic() - started
     complete = answer.text.rstrip().endswith("data: [DONE]") and "Hello" in answer.text
     signs = answer.text.count(": keep-alive")
     return Result(
@@ -140,7 +127,7 @@ async def leaving_clients(world: World) -> Result:
     with in_hall(world) as hall:
         before = len(hall.gateway.events())
         left = await leave_in_crowds(hall.gateway.url, hall.one, each=world.scale.leaving, crowd=50)
-        faults = [*left.late, *await _books_of(hall.gateway, before + left.sent, dropped=left.sent)]
+        faults = [*left.late, *await _books_of(hall.gateway, before, dropped=left.sent)]
     soon = left.within(1.0)
     if soon < left.sent:
         faults.append(f"the latest ended after {max(left.delays, default=9):.2f} s")
@@ -156,30 +143,24 @@ async def leaving_clients(world: World) -> Result:
 async def leaving_elsewhere(world: World) -> Result:
     """Clients leave while their requests wait in line, connect to nobody, and are hedged."""
     count = world.scale.leaving * 3
-    with running_standin() as one, running_standin() as two, _deaf_port() as deaf:
-        backends = {
-            "narrow": {"model": "narrow", "url": f"{one.url}/v1", "max_concurrency": 1},
-            "deaf": {"model": "deaf", "url": f"http://127.0.0.1:{deaf}/v1", "timeouts": {"connect": 60}},
-            "swift": {"model": "swift", "replicas": [f"{one.url}/v1", f"{two.url}/v1"]},
-        }
-        attempts = {"hedge": {"share": 1.0, "least_s": 0.02}}
-        with world.gateway(backends, {"fast": "swift", "deep": "deaf"}, attempts=attempts) as gateway:
-            await steady(gateway.url, rate=50, seconds=1, model="fast")  # so that there is a p95
-            before = len(gateway.records(50))
-            for standin in (one, two):
-                standin.reset()
-                standin.behave(first_byte_ms=20_000)
-            moments = await asyncio.gather(
-                *(leave(gateway.url, "chat", "narrow", 0.7) for _ in range(count)),
-                *(leave(gateway.url, "chat", "deaf", 0.7) for _ in range(count)),
-                *(leave(gateway.url, "chat", "fast", 0.7) for _ in range(count)),
-            )
-            faults = await _books_of(gateway, before + 3 * count, dropped=3 * count)
-            settled = time.time() - max(moments)
-            open_calls, calls = await _calls_of(one, two)
-    # One call of those that wait in line, and two of each that is hedged; on a slow machine some leave before that.
-    if not 1 + count < calls <= 1 + 2 * count or open_calls:
-        faults.append(f"{open_calls} of {calls} calls are open, up to {1 + 2 * count} were to be made")
+    with in_hall(world) as hall:
+        gateway, standins = hall.gateway, (hall.one, hall.two)
+        before = len(gateway.events())
+        asked = await steady(gateway.url, rate=50, seconds=1, model="fast")  # so that there is a p95
+        before = len(await asyncio.to_thread(gateway.records, before + asked.sent))
+        for standin in standins:
+            standin.reset()
+            standin.behave(first_byte_ms=20_000)
+        moments = await asyncio.gather(
+            *(leave(gateway.url, "chat", model, 0.7) for model in ("narrow", "deaf", "fast") for _ in range(count))
+        )
+        faults = await _books_of(gateway, before, dropped=3 * count)
+        settled = time.time() - max(moments)
+        open_calls, calls = await _calls_of(*standins)
+    # Two of each that is hedged, though on a slow machine some leave before that; and one of those that wait in line,
+    # and of whoever has not left yet when it has.
+    if not 1 + count < calls <= 3 * count or open_calls:
+        faults.append(f"{open_calls} of {calls} calls are open, up to {3 * count} were to be made")
     if settled > 1.5:
         faults.append(f"settled after {settled:.1f} s")
     return Result(
@@ -188,20 +169,6 @@ async def leaving_elsewhere(world: World) -> Result:
         f"{3 * count} left; {calls} calls had been made, {open_calls} are open; all recorded {settled:.2f} s later",
         tuple(faults),
     )
-
-
-@contextmanager
-def _deaf_port() -> Iterator[int]:
-    """Give a port to which connections are made for ever: it is listened on, and its backlog is full."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(2):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
 
 
 async def _calls_of(*standins: RunningStandin) -> tuple[int, int]:
@@ -215,12 +182,18 @@ async def _calls_of(*standins: RunningStandin) -> tuple[int, int]:
         await asyncio.sleep(0.05)
 
 
-async def _books_of(gateway: RunningGateway, expected: int, dropped: int) -> list[str]:
-    """Say what is wrong with the books after clients have left: one record each, and nothing still in flight."""
-    records = await asyncio.to_thread(gateway.records, expected)
+async def _books_of(gateway: RunningGateway, before: int, dropped: int) -> list[str]:
+    """Say what is wrong with the books after clients have left: one record each, and nothing still in flight.
+
+    Args:
+        gateway: whose books.
+        before: records that there were already.
+        dropped: clients that have left since, and nobody else has asked.
+    """
+    records = (await asyncio.to_thread(gateway.records, before + dropped))[before:]
     faults = []
-    if len(records) != expected:
-        faults.append(f"{len(records)} records of {expected} requests")
+    if len(records) != dropped:
+        faults.append(f"{len(records)} records of {dropped} requests")
     lost = sum(record["outcome"] == "dropped" for record in records)
     if lost != dropped:
         faults.append(f"{lost} are recorded as dropped")
@@ -228,7 +201,11 @@ async def _books_of(gateway: RunningGateway, expected: int, dropped: int) -> lis
         metrics = await client.get("/metrics")
     for line in metrics.text.splitlines():
         name, _, value = line.rpartition(" ")
-        if "in_flight" in name and not line.startswith("#") and float(value):
+        if (
+            ("in_flight" in name or name == "thalamus_oldest_request_age_seconds")
+            and not line.startswith("#")
+            and float(value)
+        ):
             faults.append(f"still counted: {line}")
     return faults
 
@@ -238,7 +215,7 @@ async def overload(world: World) -> Result:
     seconds = world.scale.seconds
     keys = [{"name": name, "key": f"sk-{name}-0123456789"} for name in ("flood", "modest")]
     with running_standin() as standin:
-        standin.behave(first_byte_ms=200)  # so that eight at once are 40 a second
+        standin.behave(first_byte_ms=400)  # so that eight at once are 20 a second
         backends = {"swift": {"model": "m", "url": f"{standin.url}/v1", "max_concurrency": 8}}
         admission = {"queue": 24, "wait_s": LONGEST_WAIT_S}
         with world.gateway(backends, {"fast": "swift", "deep": "swift"}, keys=keys, admission=admission) as gateway:
@@ -247,16 +224,16 @@ async def overload(world: World) -> Result:
                 headers = {"authorization": f"Bearer sk-{name}-0123456789"}
                 return steady(gateway.url, rate=rate, seconds=seconds, headers=headers, model="swift")
 
-            flood, modest = await asyncio.gather(asking("flood", 200), asking("modest", 8))
+            flood, modest = await asyncio.gather(asking("flood", 100), asking("modest", 4))
     faults = []
     if set(flood.statuses) - {200, 429} or flood.without_retry_after:
         faults.append(f"the flood got {dict(flood.statuses)}, {flood.without_retry_after} without Retry-After")
     if modest.failures:
         faults.append(f"the modest key: {modest.failures[:2]}")
-    if not flood.statuses[429] or flood.longest_queued_s > LONGEST_WAIT_S + 0.5:
+    if not flood.statuses[429] or flood.longest_queued_s > LONGEST_WAIT_S + 1:
         faults.append(f"waited up to {flood.longest_queued_s:.1f} s, {flood.statuses[429]} turned away")
     return Result(
-        f"five times what a backend can do from one key for {seconds:g} s, 8 requests/s from another",
+        f"five times what a backend can do from one key for {seconds:g} s, 4 requests/s from another",
         "429 with Retry-After, the other key unharmed",
         f"the flood: {flood.statuses[200]} served (p99 {flood.quantile(0.99):.1f} s), {flood.statuses[429]} got 429; "
         f"the other: {len(modest.failures)} of {modest.sent} failed (p99 {modest.quantile(0.99):.1f} s)",

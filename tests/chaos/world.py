@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 class Scale:
     """How long and how much. The short form runs with the tests, the long one gives the figures of the report."""
 
-    seconds: float = 3.0
+    seconds: float = 2.0
     rate: float = 50.0
     leaving: int = 4
     """Clients on every surface in every phase: times 15."""
-    thinking_s: float = 3.0
+    thinking_s: float = 1.5
     silence_s: float = 0.6
     keep_alive_s: float = 0.2
+    fleet: int = 1
+    """Gateways that serve together, and are replaced."""
     restarts: int = 1
     redis_s: float = 1.0
     direct_redis: bool = False
     """Whether a second gateway speaks to Redis without the proxy that slows it down."""
     idle: int = 300
-    idle_s: float = 10.1
+    idle_every_s: float = 1.0
+    """How often each stream has an event: less often than keep-alives are due, so that those are not measured."""
+    idle_s: float = 2.1
     lateness: float = 0.99
     """The quantile of events that must not be late: in the short form, other tests run on the same cores."""
 
@@ -46,10 +50,12 @@ LONG = Scale(
     thinking_s=300.0,
     silence_s=30.0,
     keep_alive_s=10.0,
+    fleet=2,
     restarts=10,
     redis_s=20.0,
     direct_redis=True,
     idle=2000,
+    idle_every_s=5.0,
     idle_s=30.0,
     lateness=1.0,
 )

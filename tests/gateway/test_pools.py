@@ -176,7 +176,7 @@ def test_a_stream_without_any_useful_byte_may_still_go_elsewhere(serve, pair):
             assert ": keep-alive" not in answer.text
 
 
-def test_what_is_too_long_for_one_goes_to_a_larger_one(serve, pair):
+def test_what_one_cannot_or_will_not_take_goes_to_another(serve, pair):
     settings = settings_for(pair[0], context_window=4000)
     settings["backends"]["large"] = {"url": f"{pair[1].url}/v1", "model": "large-1", "context_window": 100_000}
     settings["tiers"] = {"fast": ["swift", "large"], "deep": "large"}
@@ -187,8 +187,16 @@ def test_what_is_too_long_for_one_goes_to_a_larger_one(serve, pair):
         assert answer.status_code == 200
         assert answer.headers["x-thalamus-attempts"] == "swift=context_length_exceeded, large=ok"
         named = client.post("/v1/chat/completions", json={**HELLO, "model": "swift", "max_tokens": 50})
+        pair[0].reset()
+        pair[0].behave(faults=["content-refused"])
+        refused = client.post("/v1/chat/completions", json={**HELLO, "model": "fast", "stream": True})
+        refused_by_name = client.post("/v1/chat/completions", json={**HELLO, "model": "swift"})
     assert named.status_code == 400
     assert named.json()["error"]["code"] == "context_length_exceeded"
+    assert refused.headers["x-thalamus-attempts"] == "swift=content_policy_violation, large=ok"
+    assert refused.text.rstrip().endswith("data: [DONE]")
+    assert refused_by_name.status_code == 400
+    assert refused_by_name.json()["error"]["code"] == "content_policy_violation"
 
 
 def test_killing_the_only_deep_backend_costs_no_request_and_is_told(serve, pair):

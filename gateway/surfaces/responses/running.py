@@ -114,7 +114,7 @@ async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | No
     events = Events()
     events.announce(describe_response(plan.asked, "queued"))
     stream: AnyStream = ResponseStream(plan.asked, events)
-    rooms.metrics.begin_request()
+    rooms.metrics.begin_request(record)
     watch = asyncio.create_task(_heed_other_processes(call, plan))
     try:
         await _note(log, events.take())
@@ -146,7 +146,7 @@ async def run_in_background(call: Call, plan: Plan, ask: Ask, log: EventLog | No
         if log is not None:
             log.add(stream.last(response))
             await log.end()
-        rooms.metrics.end_request()
+        rooms.metrics.end_request(record)
         rooms.accounts.close(record)
         if record.reservation is not None:
             rooms.limits.settle(record.reservation, record.used())

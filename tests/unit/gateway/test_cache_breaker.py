@@ -1,21 +1,9 @@
-"""The breaker, with a clock that the test moves."""
+"""The breaker: what opens it, and what a probe makes of it."""
 
 import pytest
 
 from gateway.cache.breaker import Breaker
 from gateway.cache.events import BreakerChanged, CacheEvent
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -24,8 +12,8 @@ def events() -> list[CacheEvent]:
 
 
 @pytest.fixture
-def breaker(clock: Clock, events: list[CacheEvent]) -> Breaker:
-    return Breaker(3, 1.0, on_event=events.append, clock=clock)
+def breaker(events: list[CacheEvent]) -> Breaker:
+    return Breaker(3, on_event=events.append)
 
 
 def open_it(breaker: Breaker) -> None:
@@ -42,44 +30,41 @@ def test_it_opens_after_so_many_failures_in_a_row(breaker: Breaker):
     assert breaker.state == "closed"
     open_it(breaker)
     assert breaker.state == "open"
-    assert not breaker.takes_probe()
 
 
-def test_after_its_time_one_caller_is_told_to_probe(breaker: Breaker, clock: Clock):
+def test_a_probe_that_is_answered_closes_it(breaker: Breaker, events: list[CacheEvent]):
     open_it(breaker)
-    clock.now += 1.0
+    breaker.begin_probe()
     assert breaker.state == "half-open"
-    assert breaker.takes_probe()
-    assert not breaker.takes_probe()
-
-
-def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock, events: list[CacheEvent]):
-    open_it(breaker)
-    clock.now += 1.0
-    assert breaker.takes_probe()
-    breaker.succeeded()
-    assert breaker.state == "closed"
-    assert not breaker.takes_probe()
+    breaker.end_probe(answered=True)
     assert events == [BreakerChanged("open"), BreakerChanged("half-open"), BreakerChanged("closed")]
+    open_it(breaker)  # by as many failures as the first time
 
 
-def test_a_probe_that_fails_opens_it_for_the_whole_time_again(breaker: Breaker, clock: Clock):
+def test_a_probe_that_fails_opens_it_again(breaker: Breaker):
     open_it(breaker)
-    clock.now += 1.5
-    assert breaker.takes_probe()
-    breaker.failed()
-    clock.now += 0.9
+    breaker.begin_probe()
+    breaker.end_probe(answered=False)
     assert breaker.state == "open"
-    clock.now += 0.1
-    assert breaker.takes_probe()
 
 
-def test_stragglers_from_before_it_opened_change_nothing(breaker: Breaker, clock: Clock, events: list[CacheEvent]):
+def test_stragglers_from_before_it_opened_change_nothing(breaker: Breaker, events: list[CacheEvent]):
     open_it(breaker)
-    clock.now += 0.5
     breaker.failed()
     breaker.succeeded()
     assert breaker.state == "open"
-    clock.now += 0.5
-    assert breaker.state == "half-open"  # the failure did not put it off
-    assert events == [BreakerChanged("open")]
+    breaker.begin_probe()
+    breaker.failed()
+    breaker.succeeded()
+    assert breaker.state == "half-open"
+    assert events == [BreakerChanged("open"), BreakerChanged("half-open")]
+
+
+def test_a_ping_before_it_opens_neither_opens_nor_excuses(breaker: Breaker):
+    breaker.failed()
+    breaker.failed()
+    breaker.begin_probe()
+    breaker.end_probe(answered=True)
+    assert breaker.state == "closed"
+    breaker.failed()  # pings are answered and commands are not: that is no recovery
+    assert breaker.state == "open"

@@ -118,6 +118,31 @@ def test_the_language_is_counted_as_the_decision_read_it():
     assert value(metrics, "thalamus_decisions_by_language_total", language="zh", tier="deep") == 1
 
 
+async def test_the_oldest_request_under_way_has_an_age_whatever_else_comes_and_goes():
+    metrics, name = Metrics(), "thalamus_oldest_request_age_seconds"
+
+    def age():
+        metrics.show_load([], {}, 0.0)
+        return value(metrics, name)
+
+    assert age() == 0
+    hanging, later = Record("chat"), Record("chat")
+    hanging.started -= 4000
+    later.started -= 10
+    for record in (hanging, later):
+        metrics.begin_request(record)
+    for _ in range(100):
+        passing = Record("chat")
+        metrics.begin_request(passing)
+        metrics.end_request(passing)
+    assert age() == pytest.approx(4000, abs=5)
+    metrics.end_request(hanging)
+    assert age() == pytest.approx(10, abs=5)
+    metrics.end_request(later)
+    assert age() == 0
+    assert value(metrics, "thalamus_memory_blocks") > 100_000
+
+
 def test_time_per_token_is_of_streams_that_a_backend_gave():
     metrics = Metrics()
     record = invented(0)
