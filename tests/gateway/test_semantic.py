@@ -180,7 +180,7 @@ def test_workers_share_what_they_found_through_a_redis_without_vectors(serve, st
     keep(one, ASKED)
     assert told(ask(other, REWORDED)) == "hit-semantic", looked_up(other)
     with redis.client() as client:
-        names = client.keys("thalamus:tn1:*")
+        names = client.keys("thalamus:tn2:*")
         assert {client.type(name) for name in names} == {b"hash", b"zset"}
         assert all(client.ttl(name) > 0 for name in names)
         assert not any(b"France" in value or b"france" in value for name in names for value in [client.dump(name)])
@@ -194,7 +194,7 @@ def test_an_erased_tenant_is_found_by_nobody(serve, standin, redis):
     with gateway.client() as client:
         assert client.delete("/admin/tenants/ada").status_code == 200
     with redis.client() as client:
-        assert len(client.keys("thalamus:tn1:*:vectors")) == 1, "bob's are still there"
+        assert len(client.keys("thalamus:tn2:*:vectors")) == 1, "bob's are still there"
     assert told(ask(gateway, REWORDED)) == "miss"
     assert told(ask(gateway, REWORDED, who="bob")) == "hit-semantic"
 

@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.bench.semantic import chinese, english, unseen_chinese, unseen_english
+from tests.bench.semantic import chinese, english, freer_chinese, freer_english, unseen_chinese, unseen_english
 from tests.bench.semantic.template import Template
 
 HELD_BACK = "64a55a79bb1f419c72111f3355979e1c48a9c80d76209e89d1fe13ef21e60f38"
@@ -42,6 +42,8 @@ def make_pairs() -> list[Pair]:
     pairs = itertools.chain(
         _pairs_of(english.ENGLISH, "en", held=False),
         _pairs_of(chinese.CHINESE, "zh", held=False),
+        _pairs_of(freer_english.ENGLISH, "en", held=False),
+        _pairs_of(freer_chinese.CHINESE, "zh", held=False),
         _pairs_of(unseen_english.ENGLISH, "en", held=True),
         _pairs_of(unseen_chinese.CHINESE, "zh", held=True),
     )

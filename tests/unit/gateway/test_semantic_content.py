@@ -24,7 +24,7 @@ SAME = [
 UNLIKE = [
     ("Is 5 degrees Celsius cold?", "Is 50 degrees Celsius cold?", "numbers"),
     ("Give me three tips for running.", "Give me five tips for running.", "numbers"),
-    ("Convert 5 km to miles", "Convert 5 miles to km", "units"),
+    ("Convert 5 km to miles", "Convert 5 miles to km", "numbers"),
     ("Is 30 degrees Celsius hot?", "Is 30 degrees Fahrenheit hot?", "units"),
     ("Is it safe to eat raw eggs?", "Is it not safe to eat raw eggs?", "negation"),
     ("Cook pasta with salt.", "Cook pasta without salt.", "negation"),
@@ -118,8 +118,8 @@ def test_the_command_says_why_two_prompts_match_or_do_not():
     run = CliRunner()
     found = json.loads(run.invoke(commands, ["explain", UNLIKE[2][0], UNLIKE[2][1], "--json"]).stdout)
     assert not found["match"]
-    assert found["differ"] == ["units", "order"]
-    assert found["facets"]["units"] == [["km", "mile"], ["mile", "km"]]
+    assert found["differ"] == ["numbers", "order"]
+    assert found["facets"]["numbers"] == [["5 km"], ["5 mile"]]
     assert "yes" in run.invoke(commands, ["explain", *SAME[0]]).stdout
     assert "is below" in run.invoke(commands, ["explain", *SAME[0], "--threshold", "1"]).stdout
     assert "reads English and Chinese" in run.invoke(commands, ["explain", SAME[0][0], "Какая столица?"]).stdout
