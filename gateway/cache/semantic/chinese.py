@@ -30,7 +30,7 @@ _ARRANGED = re.compile(
     r"超过|低于|时候?"
 )
 _FREE = frozenset("ＨＬＣＧＦＪＮＵＡＫＤＳ")
-"""Kinds of question in which the order of words means nothing, where nothing in them says otherwise."""
+"""Kinds of question in which what is first may be last as well, where nothing in them says otherwise."""
 _GOOD_IS_MEANT = frozenset("ＨＫＦＬＧ")
 """Kinds of question that ask for what is good anyhow."""
 _BEGINS = re.compile("^(?:什么|哪)")
@@ -60,7 +60,7 @@ def read_chinese(text: str, exact: Tokens) -> Content:
         written = written.replace("能", "")
     dates = tuple(_DATE.findall(written))
     letters = [letter for letter in _DATE.sub("", written) if letter.isalnum()]
-    free = not begins and kinds <= _FREE and _ARRANGED.search(written) is None
+    free = not begins and bool(kinds) and kinds <= _FREE and _ARRANGED.search(written) is None
     return Content(
         language="zh",
         question=tuple(sorted(kinds)),
@@ -71,8 +71,13 @@ def read_chinese(text: str, exact: Tokens) -> Content:
         names=tuple(sorted(_LATIN_WORD.findall(written))),
         code=(*exact, *symbols),
         order=tuple(_DIRECTION.findall(written)),
-        subject=(*(sorted(letters) if free else letters), *(("什么",) if begins else ()), *(("好",) if good else ())),
+        subject=(*(_turned(letters) if free else letters), *(("什么",) if begins else ()), *(("好",) if good else ())),
     )
+
+
+def _turned(letters: list[str]) -> list[str]:
+    """Turn a sequence to where it is least, so that what was moved to the front makes no difference; a swap does."""
+    return min((letters[at:] + letters[:at] for at in range(len(letters))), default=letters)
 
 
 @functools.cache
