@@ -79,6 +79,7 @@ lock: dev  ## resolve the dependencies again
 	$(IMAGE_LOCK) --override requirements/image.overrides.txt --output-file requirements/image.lock
 	$(IMAGE_LOCK) --override requirements/image.overrides.txt --extra train --output-file requirements/image-train.lock
 	$(IMAGE_LOCK) --output-file requirements/image-providers.lock
+	$(IMAGE_LOCK) --extra otel --extra semantic --output-file requirements/image-full.lock
 
 clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -90,7 +90,7 @@ class Manifest:
     deep: Calibration
     """From the graph's `hard_deep` to the probability that a deep model falls short."""
     reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Shares of difficulties and kinds over the training data, see `classifiers.training.reference`."""
+    """Shares of each signal's bins over the training data, see `classifiers.training.reference`."""
 
 
 class BundleModel:

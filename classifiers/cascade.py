@@ -37,7 +37,7 @@ class Batcher(Batches[Conversation, Estimate]):
 class BundleCascade:
     """Two models as one: `first` judges everything, `second` only what lies near a threshold.
 
-    `estimate` runs `second` in the caller's thread. A server calls `glance`, and where `unsure` says so hands the
+    `estimate` runs `second` in the caller's thread. A server asks `at_once`, and where `unsure` says so hands the
     conversation to a `Batcher` over `second`, off its event loop.
     """
 
@@ -61,9 +61,10 @@ class BundleCascade:
         """The first model's: it judges everything."""
         return getattr(self.first, "reference", {})
 
-    def glance(self, conversation: Conversation) -> Estimate:
-        """Judge with the first model alone."""
-        return self.first.estimate(conversation)
+    @property
+    def at_once(self) -> DifficultyModel:
+        """The first model alone, by the cascade's thresholds: nobody waits for the second."""
+        return _AtOnce(self)
 
     def unsure(self, estimate: Estimate, threshold: float) -> bool:
         """Tell whether a second opinion could change the tier."""
@@ -83,6 +84,15 @@ class BundleCascade:
         ):
             estimates[at] = estimate
         return estimates
+
+
+class _AtOnce:
+    """A cascade without its second model."""
+
+    def __init__(self, cascade: BundleCascade) -> None:
+        self.name = cascade.name
+        self.thresholds = cascade.thresholds
+        self.estimate = cascade.first.estimate
 
 
 def open_model(name_or_path: str | Path) -> BundleModel | BundleCascade:

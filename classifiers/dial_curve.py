@@ -55,6 +55,20 @@ def read_curve(bundle: str) -> DialCurve | None:
         return None
 
 
+def share_curve(bundle: str) -> tuple[tuple[float, float], ...]:
+    """Give the shares of deep calls over all sources, rising, with the threshold of each; empty without a curve.
+
+    Of a cascade it is the second bundle's, since that one's estimates are held against the threshold.
+    """
+    curve = read_curve(bundle.rpartition("+")[2])
+    if curve is None or not curve.sources:
+        return ()
+    highest: dict[float, float] = {}
+    for point in curve.sources[0].points:
+        highest[point.deep_share] = max(point.threshold, highest.get(point.deep_share, 0.0))
+    return tuple(sorted(highest.items()))
+
+
 def write_curve(folder: Path, curve: DialCurve) -> None:
     """Write a bundle's curve into its folder."""
     plain: Any = msgspec.to_builtins(curve)

@@ -24,10 +24,6 @@ class Kind(StrEnum):
     AGENTIC = "agentic"
 
 
-SCORE_BINS = 10
-"""Equal bins of difficulty in which distributions are compared."""
-
-
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One message, as text only. `developer` counts as `system`; images and audio leave no text."""
@@ -42,6 +38,11 @@ class Conversation:
 
     turns: tuple[Turn, ...]
     tools: int = 0
+
+    @property
+    def last_asked(self) -> str:
+        """The text of the last user turn, empty if there is none."""
+        return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
 
     @classmethod
     def from_prompt(cls, prompt: str) -> Conversation:

@@ -47,6 +47,15 @@ def backends() -> Dashboard:
             unit="s",
         ),
         graph(
+            "Thinking before the answer, p50",
+            "Of streams that show reasoning. A rise at an even effort: harder questions, or a slower backend.",
+            Q(
+                quantile(0.5, "thalamus_thinking_seconds", "backend, tier", f'{_BACKEND}, tier=~"$tier"'),
+                "{{backend}} as {{tier}}",
+            ),
+            unit="s",
+        ),
+        graph(
             "Time per output token, p50",
             "10 to 50 ms. A rise at an even load: batches have grown, or the KV cache is short.",
             Q(

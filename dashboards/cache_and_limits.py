@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.parts import Q, dashboard, graph, row
-from dashboards.promql import gauge, quantile, rate, share
+from dashboards.promql import gauge, or_zero, quantile, rate, share
 
 _BACKEND = 'backend=~"$backend"'
 _LOOKED_UP, _HITS = 'cache!~"|bypass"', 'cache=~"hit-.*"'
@@ -33,6 +33,13 @@ def cache_and_limits() -> Dashboard:
                 f"{rate('thalamus_cached_requests_total', where=_LOOKED_UP)}"
             ),
             unit="percentunit",
+        ),
+        graph(
+            "False hits",
+            "0. Kept answers that callers called wrong. Of `hit-semantic` more than single ones: raise "
+            "cache.semantic.threshold.",
+            Q(or_zero(rate("thalamus_false_hits_total", "cache")), "{{cache}}"),
+            unit="ops",
         ),
         graph(
             "What the cache did",
@@ -68,7 +75,6 @@ def cache_and_limits() -> Dashboard:
             "Normal where models think. A rise without deep traffic: backends hang.",
             Q(rate("thalamus_keep_alives_total", "endpoint"), "{{endpoint}}"),
             unit="ops",
-            width=16,
         ),
     ):
         board = board.with_panel(panel)

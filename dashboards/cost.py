@@ -5,13 +5,16 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from dashboards.parts import Q, dashboard, graph, number, row
-from dashboards.promql import or_zero, rate, recorded
+from dashboards.promql import gauge, or_zero, rate, recorded
 
 _HOUR = " * 3600"
 _BACKEND = 'backend=~"$backend"'
 _CACHED, _INPUT, _REASONING, _OUTPUT = (
     f'sort="{sort}", {_BACKEND}' for sort in ("cached", "input", "reasoning", "output")
 )
+_WINDOW = "tenant, window_s"
+_FORECAST = recorded("thalamus:tenant_cost_dollars:forecast30d")
+_BUDGET = recorded("thalamus:budget_dollars:per30d")
 _TENANT, _DONE = 'tenant=~"$tenant"', 'outcome="done"'
 
 
@@ -36,15 +39,15 @@ def cost() -> Dashboard:
         ),
         number(
             "Thirty days at this pace",
-            "Under the budget (thalamus:budget_dollars:per30d, 1000 as shipped).",
+            "Under the budgets of all tenants together.",
             Q(f"sum ({recorded('thalamus:cost_dollars:forecast30d')})"),
             "currencyUSD",
             width=6,
         ),
         number(
-            "Of the budget, at this pace",
-            "Under 100 %.",
-            Q(f"sum ({recorded('thalamus:cost_dollars:forecast30d')}) / scalar(thalamus:budget_dollars:per30d)"),
+            "Of its budget, at this pace",
+            "Under 100 %, of the tenant that comes closest. Tenants without a limit of dollars have no budget.",
+            Q(f"max ({_FORECAST} / on (cluster, tenant) {_BUDGET})"),
             "percentunit",
             warn=1,
             width=6,
@@ -128,12 +131,28 @@ def cost() -> Dashboard:
             unit="ops",
         ),
         graph(
-            "Forecast of thirty days",
-            "Below the budget's line.",
-            Q(f"sum ({recorded('thalamus:cost_dollars:forecast30d')})", "forecast"),
-            Q("thalamus:budget_dollars:per30d", "budget"),
+            "Forecast of thirty days, by tenant",
+            "Below the tenant's own line; above it: ThalamusSpendOverBudget.",
+            Q(f"topk(10, {_FORECAST})", "{{tenant}}"),
+            Q(_BUDGET, "budget of {{tenant}}"),
             unit="currencyUSD",
-            width=24,
+        ),
+        graph(
+            "Spent of the budget, now",
+            "Under 100 %; at it the tenant's requests get 429.",
+            Q(
+                f"topk(10, {gauge('thalamus_tenant_budget_spent_dollars', _WINDOW, _TENANT, 'max')} / "
+                f"{gauge('thalamus_tenant_budget_dollars', _WINDOW, _TENANT, 'max')})",
+                "{{tenant}}, {{window_s}} s",
+            ),
+            unit="percentunit",
+        ),
+        graph(
+            "Second answers and their judge, per hour",
+            "Under shadow.budget_usd_per_day, a twenty-fourth of it on average. In no other figure of cost.",
+            Q(rate("thalamus_shadow_cost_dollars_total", "backend", _BACKEND) + _HOUR, "{{backend}}"),
+            unit="currencyUSD",
+            is_stacked=True,
         ),
     ):
         board = board.with_panel(panel)

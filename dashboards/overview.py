@@ -113,6 +113,18 @@ def overview() -> Dashboard:
             unit="s",
         ),
         graph(
+            "Own time by room, for each request",
+            "All together about a millisecond. One that rises alone is the place to look: `limits`, `cache`, `vault` "
+            "wait for Redis, `read` and `relay` for clients, `queue` for a place.",
+            Q(
+                f"{rate('thalamus_room_seconds_total', 'room')} / ignoring (room) group_left () "
+                f"{rate('thalamus_requests_total')}",
+                "{{room}}",
+            ),
+            unit="s",
+            is_stacked=True,
+        ),
+        graph(
             "Event loop lag",
             "A few milliseconds. From half a second on requests of low priority are turned away.",
             Q(gauge("thalamus_event_loop_lag_seconds", "instance", how="max"), "{{instance}}"),
@@ -130,13 +142,11 @@ def overview() -> Dashboard:
             "`refused` means that the file on disk is not what is being served: thalamus check says why.",
             Q(rate("thalamus_settings_reloads_total", "result"), "{{result}}"),
             unit="ops",
-            width=12,
         ),
         graph(
             "Versions",
             "One. Two for longer than a rollout mean that it is stuck.",
             Q(gauge("thalamus_build_info", "version", how="count"), "{{version}}"),
-            width=12,
         ),
     ):
         board = board.with_panel(graphed)

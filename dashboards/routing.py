@@ -8,6 +8,7 @@ from dashboards.parts import Q, dashboard, graph, heat, row
 from dashboards.promql import gauge, or_zero, quantile, rate, recorded, share
 
 _DEEP, _DECIDED = 'tier=~"deep.*"', 'tier!=""'
+_WRONG, _NEEDED = 'outcome!="right"', 'finding="deep-was-needed"'
 _BACKEND = 'backend=~"$backend"'
 
 
@@ -49,6 +50,23 @@ def routing() -> Dashboard:
             unit="percentunit",
         ),
         graph(
+            "Questions by language",
+            "The callers' own mix. `other` are code, names and short words.",
+            Q(share("thalamus_decisions_by_language_total", "language"), "{{language}}"),
+            unit="percentunit",
+            is_stacked=True,
+        ),
+        graph(
+            "Deep by language",
+            "Together, as far as the work is the same. One far above the others is misjudged: see its kinds.",
+            Q(
+                f"{rate('thalamus_decisions_by_language_total', 'language', _DEEP)} / "
+                f"{rate('thalamus_decisions_by_language_total', 'language', _DECIDED)}",
+                "{{language}}",
+            ),
+            unit="percentunit",
+        ),
+        graph(
             "Effort",
             "As configured. More `high` than usual costs time and reasoning tokens.",
             Q(share("thalamus_decisions_total", "effort"), "{{effort}}"),
@@ -61,6 +79,62 @@ def routing() -> Dashboard:
             Q(quantile(0.5, "thalamus_decision_seconds"), "p50"),
             Q(quantile(0.99, "thalamus_decision_seconds"), "p99"),
             unit="s",
+            width=16,
+        ),
+    ):
+        board = board.with_panel(panel)
+    board = board.with_row(row("Was the tier right?"))
+    for panel in (
+        graph(
+            "Misroute rate",
+            "Low and level, over six hours. Of `fast`: it fell short. Of `deep`: fast was enough. Shadow answers speak "
+            "for all that the router decides, feedback for those who bother.",
+            Q(recorded("thalamus:misroute:ratio_rate6h"), "{{tier}}, by {{source}}"),
+            unit="percentunit",
+        ),
+        graph(
+            "Regret",
+            "`should-be-deep` costs quality: lower the threshold. `should-be-fast` costs money: raise it.",
+            Q(rate("thalamus_routing_verdicts_total", "outcome, source"), "{{outcome}}, by {{source}}"),
+            unit="ops",
+            is_stacked=True,
+        ),
+        graph(
+            "Misroutes by kind",
+            "Level lines. One kind far above the others: give it a route of its own, or train on these verdicts.",
+            Q(
+                f"{rate('thalamus_routing_verdicts_total', 'kind', _WRONG)} / "
+                f"{rate('thalamus_routing_verdicts_total', 'kind')}",
+                "{{kind}}",
+            ),
+            unit="percentunit",
+        ),
+        graph(
+            "Need of deep: claimed and found",
+            "Together, for each source: the mean difficulty of the requests that were judged, and the share that "
+            "needed deep. Apart: calibrate, or train on your own logs.",
+            Q(recorded("thalamus:deep_needed:expected_rate1d"), "claimed, {{source}}"),
+            Q(recorded("thalamus:deep_needed:ratio_rate1d"), "found, {{source}}"),
+            unit="percentunit",
+        ),
+        graph(
+            "Need of deep below each difficulty",
+            "Lines in the order of their difficulties, each under its own number. Those that lie on each other mean "
+            "that the score does not tell these requests apart.",
+            Q(
+                f"{rate('thalamus_judged_difficulty_bucket', 'le', _NEEDED)} / "
+                f"({rate('thalamus_judged_difficulty_bucket', 'le')} > 0)",
+                "below {{le}}",
+            ),
+            unit="percentunit",
+        ),
+        graph(
+            "Second answers and feedback",
+            "Mostly compared. `unjudged`: name a shadow.judge. `no-money`: the day's budget is spent. `busy`: there is "
+            "no room to spare.",
+            Q(rate("thalamus_shadow_answers_total", "tier, result"), "{{tier}} as well: {{result}}"),
+            Q(rate("thalamus_feedback_total", "verdict, tier"), "feedback on {{tier}}: {{verdict}}"),
+            unit="ops",
         ),
     ):
         board = board.with_panel(panel)
@@ -81,7 +155,8 @@ def routing() -> Dashboard:
         ),
         graph(
             "Traffic against the training data",
-            "Level; where it stands matters less than that it moves. A rise of 0.25 means that much has changed.",
+            "Level; where it stands matters less than that it moves. A rise of 0.25 means that much has changed; which signal "
+            "rises says what: other languages, longer prompts, more tools, another kind of work.",
             Q(gauge("thalamus_drift", "signal", how="max"), "{{signal}}"),
         ),
         graph(

@@ -1,4 +1,4 @@
-"""Render the chart, and write the kustomize tree from it: `python -m deploy.rendering` (`make manifests`).
+"""Render the chart; write the kustomize tree and the chart's README: `python -m deploy.rendering` (`make manifests`).
 
 The base is the chart with its default values. An overlay holds what its values file adds (`added.yaml`), changes
 (`changes.yaml`, as JSON patches) and takes away; applying them is kustomize's own work, so that comparing the two trees
@@ -7,6 +7,7 @@ tests something.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -24,6 +25,18 @@ KUSTOMIZE = DEPLOY / "kustomize"
 DASHBOARDS = DEPLOY.parent / "dashboards"
 OVERLAYS = ("small", "production", "gpu-moe")
 RELEASE, NAMESPACE = "thalamus", "thalamus"
+
+_README = """# The chart thalamus
+
+A reasoning-routing gateway on Kubernetes; [docs/kubernetes.md](../../../docs/kubernetes.md) leads from an empty cluster
+to a dashboard. Values to begin with are in `deploy/chart/values`. `helm lint --strict` refuses a value that is not
+described here, and one that does not fit. `make manifests` writes this from `values.schema.json` and `values.yaml`.
+
+```
+helm lint --strict deploy/chart/thalamus -f my.yaml
+helm upgrade --install thalamus deploy/chart/thalamus --namespace thalamus -f my.yaml
+```
+"""
 
 Manifest = dict[str, Any]
 Identity = tuple[str, str]
@@ -71,6 +84,28 @@ def copy_dashboards() -> None:
     for path in dashboard_files():
         target.mkdir(exist_ok=True)
         shutil.copyfile(path, target / path.name)
+
+
+def readme() -> str:
+    """Give the chart's README: its values, as the schema describes them, with their defaults."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in _described(schema, defaults, "")]
+    return "\n".join([_README, "| value | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+def _described(schema: dict[str, Any], defaults: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Give key, default and meaning of each value; what has no description of its own is a section."""
+    for name, part in schema["properties"].items():
+        if name == "global":
+            continue
+        default = defaults[name]
+        if "description" not in part:
+            yield from _described(part, default, f"{prefix}{name}.")
+        elif name == "config":
+            yield name, "see values.yaml", part["description"]
+        else:
+            yield f"{prefix}{name}", f"`{json.dumps(default, ensure_ascii=False)}`", part["description"]
 
 
 def dashboard_files() -> list[Path]:
@@ -126,10 +161,11 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[dict[str, Any]]:
         yield {"op": "replace", "path": path, "value": new}
 
 
-class _Readable(yaml.SafeDumper):
+class Readable(yaml.SafeDumper):
     """Texts of several lines as blocks, and no aliases."""
 
     def ignore_aliases(self, _: Any) -> bool:
+        """Write equal parts out each time."""
         return True
 
 
@@ -137,15 +173,16 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Readable.add_representer(str, _text)
+Readable.add_representer(str, _text)
 
 
 def _write(path: Path, manifests: list[Manifest]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     note = "# Written by `make manifests` from deploy/chart. Change that, or put an overlay of your own over this.\n"
-    path.write_text(note + yaml.dump_all(manifests, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=1000))
+    path.write_text(note + yaml.dump_all(manifests, Dumper=Readable, sort_keys=False, allow_unicode=True, width=1000))
 
 
 if __name__ == "__main__":
     copy_dashboards()
     write_kustomize()
+    (CHART / "README.md").write_text(readme(), encoding="utf-8")

@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from gateway.limits.limits import Used
 from gateway.limits.reservation import Reservation, Standing
 from gateway.prices import Price, Usage
 from gateway.tracing import NO_SPAN, UNTRACED, Span, Trace
 from router.types import Decision, RouteRequest, Target
+
+Room = Literal["auth", "read", "parse", "decide", "limits", "vault", "cache", "queue", "open", "relay", "account"]
+"""Where a request's time goes: `read` is its body's arrival, `queue` waiting in line, `relay` takes in slow clients."""
 
 
 class Outcome(StrEnum):
@@ -69,6 +73,8 @@ class Record:
     decision: Decision | None = None
     cache: str = "bypass"
     """What the cache did: ``hit-exact``, ``hit-semantic``, ``hit-shared`` (another's call), ``miss`` or ``bypass``."""
+    kept_as: tuple[str, str] | None = None
+    """Where the semantic cache found the answer that was given: partition and name."""
     target: Target | None = None
     attempts: list[Attempt] = field(default_factory=list)
     thinking: str = ""
@@ -103,8 +109,21 @@ class Record:
     _wait: Span = NO_SPAN
     gateway_s: float = 0.0
     """Seconds until the answer's first byte that were spent neither waiting for backends nor in line."""
+    rooms_s: dict[Room, float] = field(default_factory=dict)
+    """The gateway's own seconds in each room, as far as the request came."""
+    _entered: float = 0.0
+    _waited: float = 0.0
     first_token_s: float | None = None
+    thinking_s: float | None = None
+    """Seconds from a stream's first reasoning to its first answer; None where it showed no reasoning before it."""
     total_s: float = 0.0
+
+    def leave(self, room: Room) -> None:
+        """Say that all since the last such word, but for waiting for backends and in line, was that room's."""
+        now, waited = time.perf_counter(), self.upstream_s + self.queued_s
+        spent = now - (self._entered or self.started) - (waited - self._waited)
+        self.rooms_s[room] = self.rooms_s.get(room, 0.0) + max(spent, 0.0)
+        self._entered, self._waited = now, waited
 
     def note_waiting(self, place: Callable[[], int] | None) -> None:
         """Note that the request waits in line, and how to look up its place; None that it does so no longer."""

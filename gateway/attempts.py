@@ -138,9 +138,11 @@ class Course(Generic[G]):
         """
         try:
             while (step := await self._next_step()) is not None:
+                began = self._loop.time()
                 try:
                     given = await self._call(step, ask)
                 except UpstreamError as error:
+                    self._record.upstream_s += self._loop.time() - began  # a call that goes well counts for itself
                     self._note_failure(step, error)
                 else:
                     self._note_success(given.step)
@@ -286,12 +288,17 @@ class Course(Generic[G]):
     async def _race(self, step: Step, ask: Ask[G], patience_s: float) -> G:
         """Ask; if no answer has begun after a while, ask somebody else as well, and keep what begins first."""
         running: dict[asyncio.Future[G], Step] = {asyncio.ensure_future(ask(step)): step}
+        began = hedged = self._loop.time()
         try:
             await asyncio.wait(running, timeout=patience_s)
             first = next(iter(running))
             if not first.done() and (other := self._second(step)) is not None:
+                hedged = self._loop.time()
                 running[asyncio.ensure_future(ask(other))] = other
-            return await self._first_of(running, step)
+            given = await self._first_of(running, step)
+            if given.step is not step:
+                self._record.upstream_s += hedged - began  # for the first alone
+            return given
         finally:
             await _throw_away(running)
 

@@ -122,6 +122,14 @@ class Keyring:
             managed.used[entry.record_id] = now
         return entry.caller
 
+    def callers(self) -> list[Caller]:
+        """Give everybody who may call."""
+        if self._managed is not None and self._managed.version != self._version:
+            self._take_over(self._managed)
+        if not self.asks:
+            return [self._local]
+        return [entry.caller for entry in (*self._configured.values(), *self._known.values())]
+
     def _take_over(self, managed: ManagedKeys) -> None:
         self._known = self._index(entry for record in managed.records for entry in self._entries_of(record))
         self._version = managed.version

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -21,12 +20,10 @@ from gateway.cache.replay import JSON_TYPE, paced, replay
 from gateway.errors import UpstreamError, UpstreamRefused
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.forward import Errand, decision_headers, forward
+from gateway.held import ErrandOf, held
 from gateway.wire.body import Parsed, parse
 from gateway.wire.chat import ChatRequest
 from router.types import AnswerCheck, Decision, Escalation, Reason, Step, Target, Tier
-
-ErrandOf = Callable[[Parsed[ChatRequest], int | None], Errand]
-"""Makes the errand for a chat request, with another cap on the answer's length than the caller's, or None."""
 
 SELF_CHECK_TIMEOUT_S = 10.0
 """After this the answer is shown without the model's word on it."""
@@ -100,10 +97,8 @@ class _Cascade:
     def _probe(self, inspection: _Inspection) -> Errand:
         """Write the errand for an answer that is held: whole, and with log-probabilities from whoever has them."""
         cap = self._probe_cap()
-        plain = self.errand_of(_held(self.chat), cap)
-        telling = (
-            self.errand_of(_held(self.chat, logprobs=True), cap) if self.escalation.check.min_confidence else plain
-        )
+        plain = self.errand_of(held(self.chat), cap)
+        telling = self.errand_of(held(self.chat, logprobs=True), cap) if self.escalation.check.min_confidence else plain
         return replace(
             plain,
             fields={**self.chat.fields, _CHECK_FIELD: msgspec.Raw(msgspec.json.encode(self.escalation.check))},
@@ -195,14 +190,6 @@ class _Cascade:
 async def _fetch(call: Call, decision: Decision, errand: Errand) -> Reply:
     """Forward an errand that is no stream."""
     return cast("Reply", await forward(call, decision, errand))
-
-
-def _held(chat: Parsed[ChatRequest], *, logprobs: bool = False) -> Parsed[ChatRequest]:
-    """Give a request that asks for its answer in one piece, and if wanted for its tokens' log-probabilities."""
-    fields = {name: value for name, value in chat.fields.items() if name not in ("stream", "stream_options")}
-    if logprobs:
-        fields["logprobs"] = msgspec.Raw(b"true")
-    return Parsed(msgspec.structs.replace(chat.typed, stream=None, stream_options=None), fields)
 
 
 def _self_check(chat: Parsed[ChatRequest], answer: str) -> Parsed[ChatRequest]:

@@ -109,7 +109,7 @@ def init(path: Annotated[Path, typer.Argument(help="Where to write.")] = DEFAULT
 def route(
     prompt: Annotated[Optional[str], typer.Argument(help="The prompt; '-' or nothing reads standard input.")] = None,  # noqa: UP045
     config: ConfigOption = None,
-    dial: Annotated[Optional[str], typer.Option(help="cheap, balanced, quality or max.")] = None,  # noqa: UP045
+    dial: Annotated[Optional[str], typer.Option(help="cheap, balanced, quality, max, or a share such as 0.2.")] = None,  # noqa: UP045
     as_json: JsonOption = False,
 ) -> None:
     """Show what would be decided for a prompt, and why. Nothing is called."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from classifiers.types import Turn
 from gateway.redaction import Redactor
-from router.replay import FORMAT, METADATA, Decided, Feedback, Logged, Served, Tokens, without_content
+from router.replay import FORMAT, METADATA, Decided, Feedback, Logged, Served, Shadowed, Tokens, without_content
 from router.types import Decision, RouteRequest
 
 if TYPE_CHECKING:  # the settings import this module, and accounting imports the settings
@@ -33,6 +33,8 @@ MOST_WAITING_BYTES = 32 * 2**20
 
 USUAL_LINE_BYTES = 4096
 """What a line counts for while it waits, besides its texts."""
+
+Note = Feedback | Shadowed
 
 _log = structlog.get_logger("thalamus")
 
@@ -83,7 +85,7 @@ class DecisionLog:
         self._redact = redact or Redactor()
         self._pseudonyms = secrets.token_bytes(32)
         self._lock = threading.Lock()
-        self._lines: list[tuple[Logged | Feedback, int]] = []
+        self._lines: list[tuple[Logged | Note, int]] = []
         self._waiting_bytes = 0
         self._wanted = threading.Event()
         self._closing = threading.Event()
@@ -104,7 +106,7 @@ class DecisionLog:
         line = logged_of(record, record.request, record.decision, content=self._content, conversation=conversation)
         self._offer(line, USUAL_LINE_BYTES + (_content_bytes(record.request) if self._content else 0))
 
-    def _offer(self, line: Logged | Feedback, size: int) -> None:
+    def _offer(self, line: Logged | Note, size: int) -> None:
         with self._lock:
             taken = not self._closing.is_set() and self._waiting_bytes + size <= MOST_WAITING_BYTES
             if taken:
@@ -115,9 +117,11 @@ class DecisionLog:
         else:
             self._count_dropped(1)
 
-    def record_feedback(self, given: Feedback) -> None:
-        """Take what a caller thinks of an answer; its words only where content is logged. Never blocks."""
-        self._offer(given if self._content else msgspec.structs.replace(given, note=None), USUAL_LINE_BYTES)
+    def record_note(self, note: Note) -> None:
+        """Take what is said of an answer; a caller's words only where content is logged. Never blocks."""
+        if isinstance(note, Feedback) and not self._content:
+            note = msgspec.structs.replace(note, note=None)
+        self._offer(note, USUAL_LINE_BYTES)
 
     def close(self) -> None:
         """Write what is waiting and close the file. Waits for the disk."""
@@ -159,11 +163,11 @@ class DecisionLog:
             _log.error("decisions not logged", path=str(self._file.path), lines=dropped, why=error.strerror)
             self._count_dropped(dropped)
 
-    def _written(self, line: Logged | Feedback) -> bytes:
+    def _written(self, line: Logged | Note) -> bytes:
         """Write a line, in this thread: what a caller wrote without what the rules find."""
         if isinstance(line, Feedback):
             line = line if line.note is None else msgspec.structs.replace(line, note=self._redact(line.note))
-        elif self._content:
+        elif self._content and isinstance(line, Logged):
             line = replace(line, request=_redacted(line.request, self._redact))
         return msgspec.json.encode(line)
 

@@ -178,6 +178,7 @@ class Exchange(Response):
             caller = self._identify()
             self._check_pulse(caller)
             body = await read_body(self._request, receive, self._rooms.settings.server)
+            self._record.leave("read")
             check_nesting(body, self._rooms.settings.server.max_nesting)
         except ThalamusError as error:
             await self._send_error(error, send)
@@ -207,6 +208,7 @@ class Exchange(Response):
         with self._record.trace.begin("auth"):
             caller = identify(self._request)
         self._record.tenant, self._record.key = caller.tenant, caller.name
+        self._record.leave("auth")
         return caller
 
     def _check_pulse(self, caller: Caller) -> None:
@@ -244,6 +246,8 @@ class Exchange(Response):
         else:
             return None if self._is_detached else (call, reply)
         finally:
+            if not self._is_detached:
+                self._record.leave("relay")
             await alive.stop()
         return None
 
@@ -345,6 +349,8 @@ async def close_record(rooms: Rooms, record: Record) -> None:
     rooms.accounts.close(record)
     if record.reservation is not None:
         rooms.limits.settle(record.reservation, record.used())
+    record.leave("account")
+    rooms.metrics.record_rooms(record)
 
 
 async def keep_for_later(call: Call, reply: Reply | StreamReply) -> None:

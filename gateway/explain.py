@@ -10,11 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from classifiers.types import Conversation
-from gateway.app import open_serving_model, read_policy
+from gateway.building import open_serving_model
+from gateway.endpoints.chat import BYTES_PER_TOKEN
+from gateway.policy import read_policy
 from gateway.settings import Settings
 from router.engine import Engine
-from router.policy import AUTO, DIALS
-from router.types import Decision, RouteRequest
+from router.policy import AUTO, DIAL_WORDS, read_dial
+from router.types import Decision, Needs, RouteRequest
+
+_WIDEST = 1000
+"""Columns of a terminal; wider than any table here."""
 
 
 def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
@@ -23,10 +28,11 @@ def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
     Raises:
         ValueError: the dial has no such notch, or nobody can serve the prompt.
     """
-    if dial is not None and dial not in DIALS:
-        raise ValueError(f"--dial: {dial!r} is no notch; there are: {', '.join(DIALS)}")
+    if dial is not None and (dial := read_dial(dial)) is None:
+        raise ValueError(f"--dial: there are: {DIAL_WORDS}")
     engine = Engine(read_policy(settings), open_serving_model(settings.routing.bundle))
-    return engine.decide(RouteRequest(model=AUTO, conversation=Conversation.from_prompt(prompt), dial=dial))
+    needs = Needs(prompt_tokens=len(prompt.encode(errors="replace")) // BYTES_PER_TOKEN)
+    return engine.decide(RouteRequest(AUTO, Conversation.from_prompt(prompt), needs, dial=dial))
 
 
 def print_decision(decision: Decision) -> None:
@@ -72,4 +78,8 @@ def print_dialects(rows: Iterable[Mapping[str, Any]]) -> None:
             row["replay"],
             row["checked"] + ("" if row["verified"] else " (unverified)"),
         )
-    Console(highlight=False).print(table, soft_wrap=True)
+    console = Console(highlight=False)
+    # A narrow terminal breaks its lines itself; cut names would be of no use to anybody, least of all in a pipe.
+    unbounded = console.options.update(width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+    console.print(table)

@@ -56,7 +56,9 @@ async def forward(call: Call, decision: Decision, errand: Errand) -> Reply | Str
     call.record.stream = errand.stream
     call.announce = partial(decision_headers, decision, call.record)
     keeping = _plan_keeping(call, decision, errand)
-    if keeping is not None and (kept := await keeping.find(call, decision, errand)):
+    kept = None if keeping is None else await keeping.find(call, decision, errand)
+    call.record.leave("cache")
+    if kept is not None:
         return kept
     alone = errand.inspect is not None or errand.may_be_native
     if keeping is None or alone or not keeping.is_shared(call):
@@ -96,6 +98,8 @@ async def _fetch(call: Call, decision: Decision, errand: Errand, keeping: _Keepi
     except UpstreamError as error:
         error.headers |= decision_headers(decision, call.record)
         raise
+    finally:
+        call.record.leave("open")
     reply = _take(call, decision, given, keeping)
     can_go_on = errand.resume is not None and not given.outgoing.native and course.settings.continue_streams
     if isinstance(reply, StreamReply) and errand.resume is not None and can_go_on:
@@ -158,7 +162,7 @@ class _Keeping:
         similar = await semantic.find(prompt, self.plan) if semantic is not None and prompt is not None else None
         if similar is None:
             return None
-        call.record.cache = "hit-semantic"
+        call.record.cache, call.record.kept_as = "hit-semantic", similar.entry
         told = {SIMILARITY_HEADER: f"{min(similar.similarity, 1.0):.3f}"}
         return self._reply(call, decision, errand, similar.hit, told)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from gateway.crew import Crew
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -14,11 +16,13 @@ class Worker:
         slot: its number, from 0. One that is started in place of another has that one's.
         of: how many there are.
         secret: the same for all of them, from the system's random numbers.
+        crew: its line to the others.
     """
 
     slot: int
     of: int
     secret: bytes
+    crew: Crew
 
 
 @dataclass(slots=True)

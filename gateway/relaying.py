@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -22,6 +23,15 @@ from gateway.upstream.replica import Lease
 
 AnyRelay = Relay | NativeRelay
 
+_ANSWER = re.compile(
+    rb'"(?:content|refusal|arguments)":\s*"[^"]|"tool_calls":\s*\[\{|'
+    rb'"type":\s*"response\.(?:output_text|refusal|function_call_arguments)\.delta"'
+)
+"""What an answer begins with, in either API's events; reasoning stands in other fields."""
+
+_SHORTEST_THINKING_S = 0.0005
+"""Less than this means that reasoning and answer came in one packet."""
+
 _LOOKS_PER_DEADLINE = 4
 _LONGEST_BETWEEN_LOOKS_S = 15.0
 _SHORTEST_BETWEEN_LOOKS_S = 0.02
@@ -33,6 +43,7 @@ class Tally:
 
     upstream_s: float = 0.0
     first_token_s: float | None = None
+    thinking_s: float | None = None
     usage: Usage | None = None
     is_partial: bool = False
     _record: Record | None = None
@@ -41,7 +52,7 @@ class Tally:
         """Count the call in the request's record, now and when it ends: its answer is the one that is given."""
         self._record = record
         record.upstream_s += self.upstream_s
-        record.usage, record.is_partial = self.usage, self.is_partial
+        record.usage, record.is_partial, record.thinking_s = self.usage, self.is_partial, self.thinking_s
         if record.first_token_s is None:
             record.first_token_s = self.first_token_s
 
@@ -50,6 +61,12 @@ class Tally:
         self.upstream_s += seconds
         if self._record is not None:
             self._record.upstream_s += seconds
+
+    def thought(self, seconds: float) -> None:
+        """Note how long the stream was reasoning before its answer began."""
+        self.thinking_s = seconds
+        if self._record is not None:
+            self._record.thinking_s = seconds
 
     def end(self, usage: Usage | None, *, partial: bool) -> None:
         """Note what the backend has counted; an answer that broke off is estimated."""
@@ -150,7 +167,7 @@ class Stream:
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield what can be sent on, as it arrives; close the backend's answer at the end, whatever the end is."""
         clock, relay, tally, watch = time.perf_counter, self.relay, self.tally, self.watch
-        recorder, is_whole = self.recorder, False
+        recorder, is_whole, is_answering = self.recorder, False, False
         waiting = clock()
         try:
             async with aclosing(self.answer.chunks()) as chunks:
@@ -163,6 +180,9 @@ class Stream:
                     if tally.first_token_s is None and relay.output_seen:
                         tally.first_token_s = clock() - self.started
                         self.on_output()
+                    if not is_answering and _ANSWER.search(piece):
+                        is_answering = True
+                        self._note_thinking(clock())
                     if piece:
                         yield piece
                     waiting = clock()
@@ -184,6 +204,13 @@ class Stream:
             self.span.note(tally.told())
             self.span.end()
             await self.answer.close()
+
+    def _note_thinking(self, now: float) -> None:
+        """Note, when the answer begins, for how long there was nothing but reasoning; in one piece it is not known."""
+        reasoned = self.rewriter.reasoning_tokens if self.rewriter is not None else self.relay.reasoned
+        spent = now - self.started - (self.tally.first_token_s or 0.0)
+        if reasoned and self.tally.first_token_s is not None and spent >= _SHORTEST_THINKING_S:
+            self.tally.thought(spent)
 
     def _usage(self, *, is_whole: bool) -> Usage | None:
         """Give the tokens as the backend counted them, else as they were seen: about one in each event."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 
-from gateway.app import Builder
+from gateway.building import Builder
 from gateway.rooms import Rooms
 from gateway.settings import SettingsError, SettingsSource
 

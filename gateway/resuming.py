@@ -98,6 +98,7 @@ async def _go_on(call: Call, reply: StreamReply, errors: ErrorShape, name: str, 
     finally:
         heeding.cancel()
         await log.end()
+        record.leave("relay")
         await close_record(call.rooms, record)
 
 

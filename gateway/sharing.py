@@ -18,7 +18,7 @@ from gateway.tracing.context import TRACEPARENT, read_context
 SHARED = "hit-shared"
 _CALLS_OWN = (
     "target", "attempts", "thinking", "usage", "is_partial", "besides", "upstream_s", "queued_s", "first_token_s",
-    "cache",
+    "thinking_s", "cache",
 )  # fmt: skip
 
 Lead = Callable[[Call], Awaitable[Reply | StreamReply]]
@@ -39,7 +39,7 @@ async def share(flights: Flights, name: str, call: Call, lead: Lead, headers: He
         ThalamusError: what the call ended with.
     """
     record = replace(
-        call.record, attempts=[], besides=[], reservation=None, trace=call.record.trace.fork("shared call")
+        call.record, attempts=[], besides=[], rooms_s={}, reservation=None, trace=call.record.trace.fork("shared call")
     )
     flight, is_first = flights.enter(name, lambda: _lead(lead, replace(call, record=record)))
     seat = _Seat(flights, flight, call, record if is_first else None, headers)
@@ -98,12 +98,14 @@ class _Seat:
         told.pop(TRACEPARENT, None)
         if self._pays():
             self._adopt()
+            record.leave("open")
             self.told = told
             return
         if context is not None:
             record.trace.link(context)
         record.cache = SHARED
         record.upstream_s += time.perf_counter() - started
+        record.leave("open")
         if record.decision is not None:
             record.target = record.decision.targets[0]
         self.told = {**told, **self.headers(told)}

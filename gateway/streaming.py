@@ -74,6 +74,11 @@ class Relay:
         self._finish_seen = False
         self._failure: ThalamusError | None = None
 
+    @property
+    def reasoned(self) -> bool:
+        """Whether reasoning was seen: never here, a rewriter looks for it."""
+        return False
+
     def feed(self, chunk: bytes) -> bytes:
         """Take what arrived and give what can be sent on: whole frames only.
 

@@ -5,7 +5,8 @@ own, and between its end and its successor's start nobody is refused. (With SO_R
 own queue would be lost.) Each is a fresh interpreter, not a fork of one in which numerical libraries run threads.
 
 Each worker has a channel to the supervisor. Down it come its instructions, up it goes that it is ready; at its end each
-knows that the other has gone, so that no worker outlives a supervisor that was killed.
+knows that the other has gone, so that no worker outlives a supervisor that was killed. What workers say to each other
+(`gateway.crew`) goes the same way, and is handed on unread.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 
 import structlog
 
+from gateway.crew import MOST_LINE_BYTES, MOST_WAITING_BYTES
 from gateway.front import listen, print_banner
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsSource
@@ -62,6 +64,7 @@ class _Supervisor:
         self._secret = secrets.token_hex(32)
         self._workers: dict[int, asyncio.subprocess.Process] = {}
         self._ready: set[int] = set()
+        self._channels: dict[int, asyncio.StreamWriter] = {}
         self._announced = False
         self._leaving = asyncio.Event()
         self._status = 0
@@ -118,17 +121,28 @@ class _Supervisor:
             )  # fmt: skip
         self._workers[slot] = worker
         try:
-            reader, writer = await asyncio.open_connection(sock=ours)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=MOST_LINE_BYTES)
             writer.write(self._instructions(slot))
             if await reader.readline():
+                self._channels[slot] = writer
                 self._note_ready(slot)
+                await self._hand_on(slot, reader)
             status = await worker.wait()
             writer.close()
         finally:
+            self._channels.pop(slot, None)
             self._ready.discard(slot)
             del self._workers[slot]
             _forget_gauges(self._metrics, slot)
         return status
+
+    async def _hand_on(self, slot: int, reader: asyncio.StreamReader) -> None:
+        """Hand what a worker says on to the others until it has gone; who takes too little misses some of it."""
+        with contextlib.suppress(OSError, ValueError):  # it ended in the middle of a word
+            while line := await reader.readline():
+                for other, writer in self._channels.items():
+                    if other != slot and writer.transport.get_write_buffer_size() <= MOST_WAITING_BYTES:
+                        writer.write(line)
 
     def _instructions(self, slot: int) -> bytes:
         instructions = {
@@ -176,24 +190,22 @@ def _metrics_folder() -> Iterator[Path]:
 
 def work(channel: socket.socket) -> None:
     """Be a worker: take the instructions, serve, and leave when the supervisor has gone."""
+    from gateway.crew import Crew
     from gateway.lifecycle import Worker
     from gateway.metrics import share_metrics
     from gateway.server import Server, run
 
     told: dict[str, Any] = json.loads(channel.makefile("rb").readline())
-    worker = Worker(told["slot"], told["of"], bytes.fromhex(told["secret"]))
+    crew = Crew(told["slot"], told["of"])
+    worker = Worker(crew.slot, told["of"], bytes.fromhex(told["secret"]), crew)
     share_metrics(worker.slot)
     source = SettingsSource(Path(told["path"]) if told["path"] else None, told["overrides"])
 
-    def say_ready(server: Server) -> None:
-        def on_end() -> None:
-            loop.remove_reader(channel)
-            server.leave()
+    listening: list[asyncio.Task[None]] = []
 
-        loop = asyncio.get_running_loop()
-        channel.setblocking(False)
-        channel.send(b"ready\n")
-        loop.add_reader(channel, on_end)
+    def say_ready(server: Server) -> None:
+        listening.append(asyncio.create_task(crew.run(channel)))
+        listening[0].add_done_callback(lambda ended: None if ended.cancelled() else server.leave())
 
     with socket.socket(fileno=told["listener"]) as listener:
         run(source, source.load(), listener, say_ready, worker)

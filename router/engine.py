@@ -15,7 +15,7 @@ from typing import Any
 
 from classifiers.types import DifficultyModel
 from router.conversation import switch_margin
-from router.policy import AUTO, Policy, TierTarget
+from router.policy import AUTO, FALLBACK_DIAL, Policy, TierTarget
 from router.readings import Readings
 from router.signals import Signals, signals_of
 from router.thinking import Cap, choose_effort, fit_max_tokens
@@ -124,8 +124,12 @@ class Engine:
 
     def threshold(self, request: RouteRequest) -> float:
         """Give the difficulty from which the request's dial goes deep, conversation and wording left aside."""
-        dial = self._dial(request, [])
-        return self.policy.thresholds.get(dial, self.model.thresholds[dial])
+        return self.threshold_at(self._dial(request, []))
+
+    def threshold_at(self, dial: str) -> float:
+        """Give the difficulty from which a dial goes deep."""
+        found = self.policy.threshold(dial, self.model.thresholds)
+        return self.model.thresholds[FALLBACK_DIAL] if found is None else found
 
     def decide(self, request: RouteRequest, signals: Signals | None = None) -> Decision:
         """Decide who serves one request.
@@ -158,8 +162,7 @@ class Engine:
         if cap.take_fast and (lighter := self._lighter(targets)):
             steps.append(Step("max tokens", str(request.needs.max_tokens), "too few to think in: answers without"))
             targets, reason = lighter, Reason.MAX_TOKENS
-        elif cap.raised is not None:
-            steps.append(Step("max tokens", str(request.needs.max_tokens), f"raised to {cap.raised} for thinking"))
+        raised = _room_to_think(request.needs.max_tokens, targets, signals, steps)
         escalation = self._escalation(dataclasses.replace(verdict, reason=reason), targets[0], request, signals, steps)
         return Decision(
             id=new_decision_id(),
@@ -178,7 +181,7 @@ class Engine:
             facts=signals,
             session=_remember(request.session, targets[0], signals),
             runner_up=verdict.runner_up,
-            raise_max_tokens=None if cap.take_fast else cap.raised,
+            raise_max_tokens=raised,
             resets_in_s=verdict.resets_in_s,
             escalation=escalation,
         )
@@ -214,17 +217,23 @@ class Engine:
         if allowed is not None and request.dial not in allowed:
             steps.append(Step("key", f"dial {request.dial}", f"not allowed: stays at {self.policy.dial}"))
             return self.policy.dial
+        if self.policy.threshold(request.dial, self.model.thresholds) is None:
+            steps.append(Step("dial", f"a share of {request.dial}", f"not calibrated: stays at {self.policy.dial}"))
+            return self.policy.dial
         return request.dial
 
     def _judge(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict:
-        """Ask the rules in order of precedence; the first with an opinion decides."""
-        return (
+        """Ask the rules in order of precedence; the first with an opinion decides, and difficulty is the runner-up."""
+        verdict = (
             _client_says(request, steps)
             or self._named_route(request, signals, dial, steps)
             or _tool_loop(request, signals, steps)
             or _intent_says(signals, steps)
-            or self._gain(request, signals, dial, steps)
         )
+        by_difficulty = self._gain(request, signals, dial, [] if verdict else steps)
+        if verdict is None or verdict.runner_up:
+            return verdict or by_difficulty
+        return dataclasses.replace(verdict, runner_up=f"{by_difficulty.tier}: what difficulty says by itself")
 
     def _named_route(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict | None:
         if not self.policy.routes:
@@ -239,11 +248,12 @@ class Engine:
             steps.append(Step(f"route {route.name}", "holds", f"dial {route.dial or dial}"))
             verdict = self._gain(request, signals, route.dial or dial, steps)
             return dataclasses.replace(verdict, effort=route.effort, check=route.check)
+        steps.append(Step("routes", f"{len(self.policy.routes)} named", "none holds"))
         return None
 
     def _gain(self, request: RouteRequest, signals: Signals, dial: str, steps: list[Step]) -> _Verdict:
         """Go deep when difficulty clears the dial's threshold and deep is likely enough to do better."""
-        threshold = self.policy.thresholds.get(dial, self.model.thresholds[dial])
+        threshold = self.threshold_at(dial)
         margin = switch_margin(request.session, Tier.DEEP, request.needs.prompt_tokens)
         if request.session is not None and request.session.tier is Tier.DEEP:
             margin = -switch_margin(request.session, Tier.FAST, request.needs.prompt_tokens)
@@ -285,7 +295,8 @@ class Engine:
             taken = instead in request.exhausted or (resets is None and instead in request.busy)
             if instead is not tier and instead in self.policy.tiers and not taken:
                 steps.append(Step("limits", f"{tier} {why}", f"goes {instead}"))
-                return dataclasses.replace(verdict, tier=instead, reason=reason, backend=None, resets_in_s=resets)
+                moved = dataclasses.replace(verdict, tier=instead, reason=reason, backend=None, resets_in_s=resets)
+                return dataclasses.replace(moved, runner_up=f"{tier}: {why}")
         if resets is not None:
             raise LimitReached(tier, resets)
         return verdict
@@ -380,6 +391,7 @@ def _client_says(request: RouteRequest, steps: list[Step]) -> _Verdict | None:
         steps.append(Step("client tier", request.tier.value, f"goes {request.tier}"))
         return _Verdict(request.tier, Reason.CLIENT, request.effort)
     if request.effort is None:
+        steps.append(Step("client", "no tier and no effort", "leaves the choice"))
         return None
     tier = Tier.DEEP if request.effort.rank >= Effort.LOW.rank else Tier.FAST
     steps.append(Step("client effort", request.effort.value, f"goes {tier}"))
@@ -390,6 +402,7 @@ def _tool_loop(request: RouteRequest, signals: Signals, steps: list[Step]) -> _V
     """Stay with the model that began a tool loop until its final answer."""
     session = request.session
     if session is None or not signals.tool_needs.in_loop:
+        steps.append(Step("tool loop", "none that is remembered", "leaves the choice"))
         return None
     steps.append(Step("tool loop", f"under way at {session.backend}", f"stays {session.tier}"))
     return _Verdict(session.tier, Reason.STICKY, backend=session.backend)
@@ -399,6 +412,7 @@ def _intent_says(signals: Signals, steps: list[Step]) -> _Verdict | None:
     """Follow words about pace. Words about the answer's form ("just the number") only lean, see `_gain`."""
     intent = signals.intent
     if intent.direction is None or intent.subject == "form" or signals.tool_needs.in_loop:
+        steps.append(Step("intent", "no words of pace that count", "leaves the choice"))
         return None
     up = intent.direction == "up"
     tier = Tier.DEEP if up else Tier.FAST
@@ -421,7 +435,8 @@ def _within_bounds(verdict: _Verdict, request: RouteRequest, steps: list[Step]) 
     for tier in _OVERFLOW[verdict.tier]:
         if tier in allowed:
             steps.append(Step("key", f"{verdict.tier} is not allowed", f"goes {tier}"))
-            return dataclasses.replace(verdict, tier=tier, reason=Reason.KEY, backend=None)
+            runner_up = f"{verdict.tier}: the key does not allow it"
+            return dataclasses.replace(verdict, tier=tier, reason=Reason.KEY, backend=None, runner_up=runner_up)
     raise NotAllowed(verdict.tier)
 
 
@@ -438,6 +453,20 @@ def _against_cascading(
     if cap.take_fast:
         return f"max tokens {request.needs.max_tokens} are too few to think in"
     return None
+
+
+def _room_to_think(
+    max_tokens: int | None, targets: tuple[Target, ...], signals: Signals, steps: list[Step]
+) -> int | None:
+    """Give the cap that whoever thinks gets in place of the caller's, be it the first target or one that takes over."""
+    thinking = next((target for target in targets if target.thinks), None)
+    if thinking is None:
+        return None
+    raised = fit_max_tokens(max_tokens, thinking, signals, chosen=Reason.CLIENT).raised
+    if raised is not None:
+        whom = "" if thinking == targets[0] else f" if {thinking.backend} takes over"
+        steps.append(Step("max tokens", str(max_tokens), f"raised to {raised} for thinking{whom}"))
+    return raised
 
 
 def _told(check: AnswerCheck) -> str:

@@ -16,6 +16,10 @@ from router.signals import Reading, read_conversation
 MOST = 2048
 """Readings kept, the least recently used leave first; each is about a kilobyte and holds none of the words."""
 
+LONGEST = 100_000
+"""Characters of a conversation beyond which it is read anew each time: what reading costs does not grow any further,
+and what a digest of all its words costs does."""
+
 
 class Readings:
     """Readings by tenant and a digest of the conversation: nobody can tell by the time what another tenant asked.
@@ -30,6 +34,8 @@ class Readings:
 
     def read(self, tenant: str, conversation: Conversation) -> Reading:
         """Give the reading of a conversation, from memory if it was read before."""
+        if sum(len(turn.text) for turn in conversation.turns) > LONGEST:
+            return read_conversation(conversation, self._model)
         key = _digest(tenant, conversation)
         known = self._readings.get(key)
         if known is not None:

@@ -128,8 +128,36 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag=
     note: str | None = None
 
 
-FEEDBACK_START = b'{"line":"feedback"'
-"""How a line of feedback begins."""
+class Shadowed(msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="shadow"):
+    """Another line of the log: what the other tier's answer to the same request told, which nobody was given.
+
+    Attributes:
+        id: the decision's.
+        tier: who served the caller.
+        target: who gave the second answer.
+        verdict: ``fast``, ``deep`` or ``same``: which tier's answer is better.
+        by: who compared, ``rule`` or ``judge``.
+        finding: ``fast-was-enough`` or ``deep-was-needed``.
+        cost: dollars of the second answer, None where its price is not known.
+        total_s: seconds until it was compared.
+    """
+
+    id: str
+    at: datetime
+    tenant: str
+    tier: str
+    target: Target
+    verdict: str
+    by: str
+    finding: str
+    cost: float | None = None
+    total_s: float = 0.0
+
+
+NOTE_STARTS = (b'{"line":"feedback"', b'{"line":"shadow"')
+"""How lines begin that are about a decision, and none themselves."""
+
+_notes: msgspec.json.Decoder[Feedback | Shadowed] = msgspec.json.Decoder(Feedback | Shadowed)
 
 
 class MalformedLine(Exception):
@@ -191,6 +219,18 @@ def read_line(line: bytes) -> Logged:
     if logged.v != FORMAT:
         raise MalformedLine(f"format {logged.v}, this version reads {FORMAT}")
     return logged
+
+
+def read_note(line: bytes) -> Feedback | Shadowed:
+    """Read a line about a decision.
+
+    Raises:
+        MalformedLine: it is none.
+    """
+    try:
+        return _notes.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedLine(str(error)) from None
 
 
 def without_content(request: RouteRequest) -> RouteRequest:
@@ -257,12 +297,17 @@ def judged_by(logged: Logged, model: DifficultyModel) -> Logged | None:
     """Give a line with this model's judgement: the logged one, or a new one where there are words; else None."""
     if can_judge_anew(logged, model):
         return dataclasses.replace(logged, facts=read_signals(logged.request, model))
-    return logged if logged.facts is not None and logged.facts.estimate.model == model.name else None
+    return logged if logged.facts is not None and is_of(logged.facts.estimate.model, model.name) else None
+
+
+def is_of(judge: str, bundle: str) -> bool:
+    """Whether a model is the one that a bundle's name stands for, or either of the two that it joins (``a+b``)."""
+    return judge == bundle or judge in bundle.split("+")
 
 
 def at_threshold(engine: Engine, threshold: float, dials: Iterable[str] = DIALS) -> Engine:
-    """Give an engine that goes deep from `threshold` on, at the given notches, and is the same in all else."""
-    thresholds = {**engine.policy.thresholds, **dict.fromkeys(dials, threshold)}
+    """Give an engine that goes deep from `threshold` on, at its own and the given dials, and is else the same."""
+    thresholds = {**engine.policy.thresholds, **dict.fromkeys((engine.policy.dial, *dials), threshold)}
     return Engine(dataclasses.replace(engine.policy, thresholds=thresholds), engine.model)
 
 

@@ -6,17 +6,23 @@
 - *tool needs*: declared tools, tool results, words that ask for fresh facts. Weakness: it reads wording, so that "the
   latest theorem" looks fresh.
 - *explicit intent*: `router.intent`. Weakness: it reads wording, not meaning.
+
+The others are told as they are; *language* is `classifiers.language`'s coarse guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from classifiers.language import language_of
 from classifiers.types import Conversation, DifficultyModel, Estimate, Kind
 from router.conversation import carried_difficulty, in_tool_loop, leaning
 from router.intent import Intent, read_intent
-from router.types import RouteRequest, Signal
+from router.types import Needs, RouteRequest, Signal, Tier
+
+LANGUAGE = "language"
+"""The signal's name, by which it is counted."""
 
 _FRESH_WORDS = frozenset(["today", "today's", "currently", "latest", "breaking", "weather", "news"])
 _FRESH_PHRASES = (
@@ -65,6 +71,12 @@ class Signals:
         yield Signal("prompt tokens", needs.prompt_tokens, "a safe estimate")
         yield Signal("client effort", request.effort and request.effort.value)
         yield Signal("client max tokens", needs.max_tokens)
+        yield Signal("modality", " and ".join(_modalities(needs)))
+        yield Signal("response format", "json" if needs.json else None)
+        yield Signal(LANGUAGE, language_of(request.conversation.last_asked), "of the last question, coarsely")
+        yield Signal("key", _listed(request.bounds.tiers), "the tiers that it allows" if request.bounds.tiers else "")
+        yield Signal("limits reached", _listed(request.exhausted))
+        yield Signal("tiers under load", _listed(request.busy))
         session = request.session
         yield Signal("conversation", session.tier.value if session else None, f"leans {self.lean:.0%} on it")
 
@@ -80,7 +92,7 @@ class Reading:
 
 def read_conversation(conversation: Conversation, model: DifficultyModel) -> Reading:
     """Read what a conversation itself says. Never raises, if the model does not."""
-    text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
+    text = conversation.last_asked
     return Reading(
         estimate=model.estimate(conversation),
         intent=read_intent(text),
@@ -118,6 +130,18 @@ def judged_again(signals: Signals, estimate: Estimate, request: RouteRequest) ->
         difficulty=carried_difficulty(estimate.difficulty, request.session, signals.lean),
         kind=Kind.AGENTIC if signals.tool_needs.in_loop else estimate.kind,
     )
+
+
+def _modalities(needs: Needs) -> Iterator[str]:
+    yield "text"
+    if needs.vision:
+        yield "images"
+    if needs.audio:
+        yield "audio"
+
+
+def _listed(tiers: Iterable[Tier] | None) -> str | None:
+    return ", ".join(sorted(tiers)) if tiers else None
 
 
 def _asks_for_fresh_facts(text: str) -> bool:

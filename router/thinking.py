@@ -42,7 +42,7 @@ def fit_max_tokens(max_tokens: int | None, target: Target, signals: Signals, *, 
     answer. Where difficulty alone chose to think, a cap too small for it takes the fast tier instead; where the
     caller asked for thinking, the cap is raised by what thinking is expected to take.
     """
-    if max_tokens is None or target.effort is None or target.effort.rank < Effort.LOW.rank:
+    if max_tokens is None or not target.thinks:
         return Cap()
     thinking = min(max(signals.estimate.thinking_tokens, LEAST_THINKING), MOST_THINKING)
     if max_tokens >= 2 * thinking:

@@ -164,6 +164,11 @@ class Target:
     effort: Effort | None = None
     tier: Tier | None = None
 
+    @property
+    def thinks(self) -> bool:
+        """Whether it is told to think, more than the least."""
+        return self.effort is not None and self.effort.rank >= Effort.LOW.rank
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerCheck:
@@ -224,7 +229,7 @@ class Decision:
         threshold: the difficulty from which this request would have gone deep.
         session: what to remember of the conversation.
         runner_up: who would have served otherwise, and what that would have taken.
-        raise_max_tokens: the cap on the answer's length that thinking needs, where the client's is too small.
+        raise_max_tokens: the cap on the answer's length for those targets that think, where the client's is too small.
         escalation: what follows when the first answer fails its check; None where it is not checked.
     """
 
@@ -249,6 +254,10 @@ class Decision:
     resets_in_s: float | None = None
     """Seconds until the limit that moved this request to a mini is free again."""
     escalation: Escalation | None = None
+
+    def signal(self, name: str) -> str | float | bool | None:
+        """Give a signal's value; None if it is missing or was not read."""
+        return next((signal.value for signal in self.signals if signal.name == name), None)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the decision as JSON-ready data, as ``POST /v1/route`` and the decision log show it."""

@@ -23,6 +23,7 @@ SPLITS: Final = ("train", "validation")
 _SOURCE_TRUST: Final[Mapping[str, float]] = {
     "uncommonroute_tiers": 0.3,  # another router's opinions, largely from templates
     "cmath_grades": 0.7,
+    "feedback": 0.5,  # callers' verdicts: of those who bother, and of what they hoped for
     # The two ends that the default threshold has to tell apart, thinly covered by recorded outcomes.
     "chat_gpteacher": 1.7,
     "chat_belle_zh": 3.0,

@@ -20,28 +20,27 @@ from classifiers.cascade import BatchModel
 from classifiers.training import dataset
 from classifiers.training.dataset import Example
 from classifiers.training.homemade import generate
-from classifiers.types import SCORE_BINS, Kind
+from classifiers.traits import SIGNALS, place
 
 _SAMPLE: Final = 4000
 """Examples drawn by their weight: a share of one in a hundred is then known to a sixth of itself."""
 
 
 def measure(model: BatchModel, examples: Sequence[Example]) -> dict[str, list[float]]:
-    """Give the shares of difficulties (in `SCORE_BINS` equal bins) and of kinds (in the order of `Kind`).
-
-    The training examples count by their weights in training.
-    """
+    """Give, for each signal of `traits`, the shares of its bins. The training examples count by their weights."""
     train = [example for example in examples if example.split == "train"]
     weights = dataset.weights(train)
     drawn = np.random.default_rng(0).choice(len(train), size=_SAMPLE, p=weights / weights.sum())
-    estimates = []
+    conversations = [train[at].conversation for at in drawn]
+    places = []
     for start in range(0, _SAMPLE, 256):
-        estimates += model.estimate_many([train[at].conversation for at in drawn[start : start + 256]])
-    scores = Counter(min(int(estimate.difficulty * SCORE_BINS), SCORE_BINS - 1) for estimate in estimates)
-    kinds = Counter(estimate.kind for estimate in estimates)
+        batch = conversations[start : start + 256]
+        for conversation, estimate in zip(batch, model.estimate_many(batch), strict=True):
+            places.append(place(conversation, estimate.difficulty, estimate.kind))
+    found = [Counter(bins) for bins in zip(*places, strict=True)]
     return {
-        "difficulty": [round(scores[at] / _SAMPLE, 5) for at in range(SCORE_BINS)],
-        "kind": [round(kinds[kind] / _SAMPLE, 5) for kind in Kind],
+        signal: [round(counts[at] / _SAMPLE, 5) for at in range(size)]
+        for (signal, size), counts in zip(SIGNALS.items(), found, strict=True)
     }
 
 

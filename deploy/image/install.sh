@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the gateway into a prefix, and nothing else: install.sh PREFIX [providers|train]. Run by the Dockerfile and by
+# Install the gateway into a prefix, and nothing else: install.sh PREFIX [providers|full|train]. Run by the Dockerfile and by
 # the tests. Needs python3 with venv, pip and, where it is there, strip; all files come from the locks, by hash.
 set -eu
 prefix=$1
@@ -7,8 +7,9 @@ extras=${2:-}
 case $extras in
   "") lock=requirements/image.lock ;;
   providers) lock=requirements/image-providers.lock ;;
+  full) lock=requirements/image-full.lock ;;
   train) lock=requirements/image-train.lock ;;
-  *) echo "extras: providers or train, not $extras" >&2; exit 2 ;;
+  *) echo "extras: providers, full or train, not $extras" >&2; exit 2 ;;
 esac
 python3 -m venv --without-pip "$prefix"
 # `pip --python` acts on another environment, so that the prefix has no pip of its own.

@@ -1,198 +1,144 @@
 """Manifests of a model on an engine: `python -m deploy.moe.manifests kimi-k2-thinking vllm | kubectl apply -f -`.
 
-A model of one node is a Deployment, of several a LeaderWorkerSet; both have a Service that Thalamus' `url` names, a
-budget and a claim for the weights. Nothing was run on GPUs: shapes and options are checked, speed is not.
+A model of one node is a Deployment, of several a LeaderWorkerSet or a RayService; beside it are a Service, a claim for
+the weights and the job that fills it, a budget and network policies. Nothing was run on GPUs: shapes, options and
+manifests are checked, speed is not.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
-from typing import Any
+from dataclasses import fields
 
 import yaml
 
-from deploy.moe.size import Row, models
-
-FLAGS = Path(__file__).with_name("flags.yaml")
-ENGINES = ("vllm", "sglang")
-LOADING_S = 3600
-"""How long a startup probe waits: a terabyte of weights from a cold volume takes most of an hour."""
-
-Manifest = dict[str, Any]
+from deploy.moe import kuberay, network, pool, scaling
+from deploy.moe.options import command, documented
+from deploy.moe.plan import DOWNLOAD, ENGINES, GROUPS, SCALERS, Manifest, Plan, PlanError
+from deploy.moe.pods import READY, engine_pod, locked, security
+from deploy.moe.size import models
+from deploy.rendering import Readable
 
 
-class UnknownFlagError(ValueError):
-    """An option that the engine's documentation does not have, or not with this value."""
-
-
-def documented() -> dict[str, Any]:
-    """Give the engines' documented options."""
-    found: dict[str, Any] = yaml.safe_load(FLAGS.read_text())
-    return found
-
-
-def arguments(row: Row, engine: str) -> list[str]:
-    """Give the command line, each option checked against the documented ones."""
-    flags = _vllm(row) if engine == "vllm" else _sglang(row)
-    known, words = documented()[engine]["flags"], []
-    for flag, value in flags.items():
-        if flag not in known:
-            raise UnknownFlagError(f"{engine} has no {flag}")
-        if isinstance(known[flag], list) and value not in known[flag]:
-            raise UnknownFlagError(f"{engine}'s {flag} has no {value}")
-        words += [flag] if value is True else [flag, str(value)]
-    return words
-
-
-def _vllm(row: Row) -> dict[str, Any]:
-    own = row["vllm"]
-    flags: dict[str, Any] = {
-        "--served-model-name": row["model"],
-        "--host": "0.0.0.0",  # noqa: S104 -- a pod's own address; the network policy says who reaches it
-        "--port": 8000,
-        "--tensor-parallel-size": row["gpus"],
-        "--max-model-len": row["context"],
-        "--max-num-seqs": row["concurrency"] * 4,
-        "--gpu-memory-utilization": 0.9,
-        "--enable-prefix-caching": True,
-        "--scheduling-policy": "priority",
-        "--enable-auto-tool-choice": True,
-        "--tool-call-parser": own["tool"],
-    }
-    if row["nodes"] > 1:
-        flags |= {"--pipeline-parallel-size": row["nodes"], "--distributed-executor-backend": "ray"}
-    return flags | _optional(row, own, {"--enable-expert-parallel": not row.get("dense")})
-
-
-def _sglang(row: Row) -> dict[str, Any]:
-    own = row["sglang"]
-    flags: dict[str, Any] = {
-        "--model-path": row["model"],
-        "--served-model-name": row["model"],
-        "--host": "0.0.0.0",  # noqa: S104 -- as above
-        "--port": 8000,
-        "--tp-size": row["gpus"] * row["nodes"],
-        "--context-length": row["context"],
-        "--max-running-requests": row["concurrency"] * 4,
-        "--mem-fraction-static": 0.85,
-        "--enable-metrics": True,
-        "--enable-priority-scheduling": True,
-        "--schedule-low-priority-values-first": True,  # as vLLM orders them
-        "--tool-call-parser": own["tool"],
-    }
-    if row["nodes"] > 1:
-        flags |= {"--nnodes": row["nodes"], "--node-rank": "$(LWS_WORKER_INDEX)"}
-        flags |= {"--dist-init-addr": "$(LWS_LEADER_ADDRESS):20000"}
-    return flags | _optional(row, own, {})
-
-
-def _optional(row: Row, own: Row, more: dict[str, bool]) -> dict[str, Any]:
-    flags: dict[str, Any] = {flag: True for flag, wanted in more.items() if wanted}
-    if row.get("trust_remote_code"):
-        flags["--trust-remote-code"] = True
-    return flags | ({"--reasoning-parser": own["reasoning"]} if "reasoning" in own else {})
-
-
-def manifests(name: str, engine: str, namespace: str = "moe") -> list[Manifest]:
+def manifests(plan: Plan) -> list[Manifest]:
     """Give everything that one model needs."""
-    row = models()[name]
-    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "engine"}
-    about = {"name": name, "namespace": namespace, "labels": labels}
-    port = {"name": "http", "port": 8000, "targetPort": "http"}
-    leaders = labels | ({"leaderworkerset.sigs.k8s.io/worker-index": "0"} if row["nodes"] > 1 else {})
-    service = {"selector": leaders, "ports": [port]}
-    return [
-        _workload(row, engine, about),
-        {"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": service},
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {**about, "name": f"{name}-weights"},
-            "spec": {
-                "accessModes": ["ReadWriteMany"],
-                "resources": {"requests": {"storage": f"{int(row['weights_gb'] * 1.2) + 10}Gi"}},
-            },
-        },
-        {
-            "apiVersion": "policy/v1",
-            "kind": "PodDisruptionBudget",
-            "metadata": about,
-            "spec": {"maxUnavailable": 0, "selector": {"matchLabels": labels}},
-        },
-    ]
+    found = [_workload(plan), _claim(plan), _download(plan), _budget(plan), *network.policies(plan)]
+    if not plan.on_ray:  # KubeRay makes NAME-serve-svc
+        found.append(_service(plan))
+    if plan.monitor or plan.scale != "none":
+        found.append(scaling.monitor(plan))
+    if plan.scale != "none":
+        found.append(scaling.scaler(plan))
+    return found + (pool.manifests(plan) if plan.pool else [])
 
 
-def _workload(row: Row, engine: str, about: Manifest) -> Manifest:
-    labels, words = about["labels"], arguments(row, engine)
-    command = ["vllm", "serve", row["model"]] if engine == "vllm" else ["python3", "-m", "sglang.launch_server"]
-    if row["nodes"] == 1:
+def _workload(plan: Plan) -> Manifest:
+    if plan.on_ray:
+        return kuberay.service(plan)
+    replicas = {} if plan.scale != "none" else {"replicas": 1}  # else each `apply` would undo what was scaled
+    leader = engine_pod(plan, command(plan.row, plan.engine))
+    if not plan.several:
         spec = {
-            "replicas": 1,
+            **replicas,
             "strategy": {"type": "Recreate"},  # there is no second set of GPUs to roll onto
-            "selector": {"matchLabels": labels},
-            "template": _pod(row, engine, about, [*command, *words], serves=True),
+            "selector": {"matchLabels": plan.labels()},
+            "template": leader,
         }
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": spec}
-    leader = worker = [*command, *words]
-    if engine == "vllm":  # Ray joins the nodes; the leader serves once all are there
-        ray = "/vllm-workspace/examples/online_serving/multi-node-serving.sh"
-        leader = ["sh", "-c", f'{ray} leader --ray_cluster_size=$(LWS_GROUP_SIZE); exec "$@"', "sh", *leader]
-        worker = ["sh", "-c", f"exec {ray} worker --ray_address=$(LWS_LEADER_ADDRESS)"]
-    template = {
-        "size": row["nodes"],
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": plan.about(), "spec": spec}
+    group = {
+        "size": plan.row["nodes"],
         "restartPolicy": "RecreateGroupOnPodRestart",
-        "leaderTemplate": _pod(row, engine, about, leader, serves=True),
-        "workerTemplate": _pod(row, engine, about, worker, serves=False),
+        "leaderTemplate": leader,
+        "workerTemplate": engine_pod(plan, command(plan.row, plan.engine, leads=False), leads=False),
     }
-    group = {"replicas": 1, "leaderWorkerTemplate": template}
-    return {"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "metadata": about, "spec": group}
+    spec = {**replicas, "leaderWorkerTemplate": group}
+    about = plan.about()
+    return {"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "metadata": about, "spec": spec}
 
 
-def _pod(row: Row, engine: str, about: Manifest, command: list[str], *, serves: bool) -> Manifest:
-    probe = {"httpGet": {"path": "/health", "port": "http"}}
-    probes = {
-        "startupProbe": {**probe, "periodSeconds": 10, "failureThreshold": LOADING_S // 10},
-        "readinessProbe": {**probe, "periodSeconds": 5, "failureThreshold": 2},
-        "livenessProbe": {**probe, "periodSeconds": 30, "failureThreshold": 5, "timeoutSeconds": 10},
-    }
-    amount = {"nvidia.com/gpu": str(row["gpus"]), "cpu": str(8 * row["gpus"]), "memory": f"{64 * row['gpus']}Gi"}
-    container = {
-        "name": "engine",
-        "image": documented()[engine]["image"],
-        "command": command,
-        "env": [{"name": "HF_HOME", "value": "/weights"}],
-        "ports": [{"name": "http", "containerPort": 8000}],
-        "resources": {"requests": amount, "limits": amount},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [{"name": "weights", "mountPath": "/weights"}, {"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
-        **(probes if serves else {}),
-    }
+def _service(plan: Plan) -> Manifest:
+    port = {"name": "http", "port": 8000, "targetPort": "http"}
+    spec = {"selector": plan.labels(), "ports": [port]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": plan.about(), "spec": spec}
+
+
+def _claim(plan: Plan) -> Manifest:
     spec = {
+        "accessModes": ["ReadWriteMany"],
+        "resources": {"requests": {"storage": f"{int(plan.row['weights_gb'] * 1.2) + 10}Gi"}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": plan.about("weights"),
+        "spec": spec,
+    }
+
+
+def _download(plan: Plan) -> Manifest:
+    """Give the job that fills the claim: the only pod that may write to it, and to go out for it."""
+    own = documented()["vllm"]
+    script = f'hf download "{plan.row["model"]}" && touch {READY}'
+    container = {
+        **locked("download", own["image"], ["sh", "-c", script]),
+        "env": [{"name": "HF_HOME", "value": "/weights"}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108
+        # HF_TOKEN, for models behind a licence.
+        "envFrom": [{"secretRef": {"name": "huggingface", "optional": True}}],
+        "volumeMounts": [{"name": "weights", "mountPath": "/weights"}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    pod = {
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 920,
-        "nodeSelector": {
-            "nvidia.com/gpu.product": {"h100": "NVIDIA-H100-80GB-HBM3", "h200": "NVIDIA-H200"}[row["gpu"]]
-        },
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "enableServiceLinks": False,
+        "restartPolicy": "OnFailure",
+        "securityContext": security(own),
         "containers": [container],
         "volumes": [
-            {"name": "weights", "persistentVolumeClaim": {"claimName": f"{about['name']}-weights"}},
-            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "32Gi"}},
+            {"name": "weights", "persistentVolumeClaim": {"claimName": f"{plan.name}-weights"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "16Gi"}},
         ],
     }
-    return {"metadata": {"labels": about["labels"]}, "spec": spec}
+    template = {"metadata": {"labels": plan.labels(DOWNLOAD)}, "spec": pod}
+    about, spec = plan.about("download", DOWNLOAD), {"backoffLimit": 10, "template": template}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": spec}
+
+
+def _budget(plan: Plan) -> Manifest:
+    """Give what keeps a node's drain from ending an engine: whoever wants that moves it first."""
+    # Pods of a RayCluster have no scale from which a share could be reckoned: all of them, then.
+    least = {"minAvailable": plan.row["nodes"] + 1} if plan.on_ray else {"maxUnavailable": 0}
+    spec = {**least, "selector": plan.engines()}
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": plan.about(), "spec": spec}
 
 
 def main() -> None:
-    """Print the manifests."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=list(models()))
+    """Print the manifests, or with --backend what thalamus.yaml says of them."""
+    asked = vars(_parser().parse_args())
+    try:
+        plan = Plan(**{part.name: asked[part.name] for part in fields(Plan)})
+    except PlanError as error:
+        sys.exit(f"{asked['name']}: {error}")
+    if asked["backend"]:
+        yaml.safe_dump({"backends": {plan.name: pool.backend(plan)}}, sys.stdout, sort_keys=False)
+    else:
+        yaml.dump_all(manifests(plan), sys.stdout, Dumper=Readable, sort_keys=False, width=120)
+
+
+def _parser() -> argparse.ArgumentParser:
+    usual = {part.name: part.default for part in fields(Plan)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("name", metavar="MODEL", choices=list(models()), help=", ".join(models()))
     parser.add_argument("engine", choices=ENGINES)
-    asked = parser.parse_args()
-    yaml.safe_dump_all(manifests(asked.model, asked.engine), sys.stdout, sort_keys=False)
+    parser.add_argument("--group", choices=GROUPS, default=usual["group"], help="what runs models of several nodes")
+    parser.add_argument("--scale", choices=SCALERS, default=usual["scale"], help="by what waits; watches it too")
+    parser.add_argument("--most", type=int, default=usual["most"], help="replicas")
+    parser.add_argument("--monitor", action="store_true", help="a PodMonitor")
+    parser.add_argument("--pool", action="store_true", help="InferencePool, InferenceObjective and HTTPRoute")
+    parser.add_argument("--backend", action="store_true", help="print what thalamus.yaml says of it instead")
+    for place in ("namespace", "clients", "monitoring", "gateways"):
+        parser.add_argument(f"--{place}", default=usual[place], help="a namespace")
+    parser.add_argument("--prometheus", default=usual["prometheus"], help="where KEDA asks")
+    return parser
 
 
 if __name__ == "__main__":

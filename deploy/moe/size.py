@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ RESERVE_GB = 6.0
 Row = dict[str, Any]
 
 
+@cache
 def models() -> dict[str, Row]:
     """Give the catalogue, by name."""
     found: dict[str, Row] = yaml.safe_load(MODELS.read_text())
@@ -37,19 +39,36 @@ def kv_bytes_per_token(row: Row, ranks: int, bytes_each: int = 2) -> float:
     return float(2 * row["layers"] * heads * kept["head_dim"] * bytes_each)
 
 
+def is_wide(row: Row) -> bool:
+    """Whether each GPU serves requests of its own and the experts are divided over all of them."""
+    return bool(row.get("layout") == "data")
+
+
+def experts_gb(row: Row) -> float:
+    """Give the GB of the routed experts: three matrices each (gate, up and down)."""
+    one = row["experts"]
+    return float(one["count"] * one["layers"] * 3 * one["hidden"] * one["inner"] * one["bits"] / 8 / 1e9)
+
+
 def size(row: Row, context: int | None = None, concurrency: int | None = None, gpus: int | None = None) -> Row:
     """Give GB per GPU: weights, KV cache for `concurrency` requests of `context` tokens each, and what is left.
 
-    Nodes of one replica are stages of a pipeline, as in the manifests: each holds its share of the layers.
+    By layout: a pipeline's node holds its share of the layers, divided over its GPUs. In a wide group each GPU holds
+    its share of the experts and all the rest, and the cache of its share of the requests.
     """
     tokens = (context or row["context"]) * (concurrency or row["concurrency"])
     ranks, nodes = gpus or row["gpus"], row["nodes"]
-    weights = row["weights_gb"] / (ranks * nodes)
-    cache = tokens * kv_bytes_per_token(row, ranks) / nodes / 1e9
+    if is_wide(row):
+        divided = experts_gb(row)
+        weights = divided / (ranks * nodes) + row["weights_gb"] - divided
+        cache = tokens * kv_bytes_per_token(row, 1) / (ranks * nodes) / 1e9
+    else:
+        weights = row["weights_gb"] / (ranks * nodes)
+        cache = tokens * kv_bytes_per_token(row, ranks) / nodes / 1e9
     usable = GPUS_GB[row["gpu"]] * USABLE - RESERVE_GB
     return {
         "model": row["model"],
-        "gpus": f"{nodes}x{ranks} {row['gpu']}",
+        "gpus": f"{nodes}x{ranks} {row['gpu']}{' wide' if is_wide(row) else ''}",
         "context": context or row["context"],
         "concurrency": concurrency or row["concurrency"],
         "weights_gb": round(weights, 1),

@@ -34,17 +34,15 @@ _NAMED: dict[int | str, dict[str, Any]] = {
 async def list_decisions(
     request: Request, limit: Annotated[int, Query(ge=1, le=MOST_SHOWN, description="how many at most")] = 100
 ) -> JSONResponse:
-    """List this process's last decisions, newest first; prompts only where `decision_log.content` is on."""
+    """List the last decisions of all workers, newest first; prompts only where `decision_log.content` is on."""
     rooms = enter(request)
-    seen = rooms.recent.listed()[-limit:]
-    return JSONResponse(
-        {"decisions": [one.shown for one in reversed(seen)], "content": rooms.settings.decision_log.content}
-    )
+    shown = await rooms.recent.newest(limit)
+    return JSONResponse({"decisions": shown, "content": rooms.settings.decision_log.content})
 
 
 @routes.get("/stream", summary="Decisions as they happen", responses=REFUSED)
 async def stream_decisions(request: Request) -> StreamingResponse:
-    """Follow this process's decisions as server-sent events."""
+    """Follow the decisions of all workers as server-sent events."""
     rooms = enter(request)
     events = _events(rooms.recent, request.app.state.life)
     return StreamingResponse(events, media_type="text/event-stream", headers=_STREAM)
@@ -58,7 +56,7 @@ async def replay_decision(
 ) -> JSONResponse:
     """Decide a request of the last ones again, as if its caller had chosen another notch. Nobody is called."""
     rooms = enter(request)
-    seen = rooms.recent.seen(decision_id)
+    seen = await rooms.recent.seen(decision_id)
     if seen is None:
         raise DecisionNotFound("No such decision is kept here any more.", param="decision_id")
     replayed = at_dial(seen, rooms.engine, dial)
@@ -80,14 +78,14 @@ async def replay_decision(
 async def _events(recent: Recent, life: Lifecycle) -> AsyncGenerator[bytes, None]:
     """Write each decision as an event, and a comment now and then; end when the process is about to."""
     yield b": watching\n\n"
-    with recent.watched() as queue:
+    async with recent.watched() as queue:
         quiet = 0
         while not life.is_leaving:
             try:
-                seen = await asyncio.wait_for(queue.get(), LOOK_EVERY_S)
+                shown = await asyncio.wait_for(queue.get(), LOOK_EVERY_S)
             except TimeoutError:
                 quiet += 1
                 if quiet % SIGN_EVERY == 0:
                     yield b": still here\n\n"
                 continue
-            yield b"event: decision\ndata: " + msgspec.json.encode(seen.shown) + b"\n\n"
+            yield b"event: decision\ndata: " + msgspec.json.encode(shown) + b"\n\n"

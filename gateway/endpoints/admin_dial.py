@@ -13,9 +13,8 @@ from fastapi.responses import JSONResponse
 from classifiers.dial_curve import CurvePoint, read_curve
 from gateway.endpoints.door import REFUSED, enter
 from gateway.prices import Price, Usage
-from gateway.recent import notches
+from gateway.recent import dials_of, notches
 from gateway.rooms import Rooms
-from router.policy import DIALS
 from router.types import Tier
 
 routes = APIRouter(prefix="/admin/dial", tags=["Operations"])
@@ -36,7 +35,7 @@ async def show_dial(request: Request) -> JSONResponse:
     curve = await asyncio.to_thread(read_curve, rooms.settings.routing.bundle)
     prices = _prices(rooms)
     sources = [] if curve is None else curve.sources
-    thresholds = {dial: rooms.engine.policy.thresholds.get(dial, rooms.engine.model.thresholds[dial]) for dial in DIALS}
+    thresholds = {dial: rooms.engine.threshold_at(dial) for dial in dials_of(rooms.engine)}
     return JSONResponse(
         {
             "bundle": rooms.engine.model.name,

@@ -81,7 +81,8 @@ async def answer_chat(
         errand = _errand(asked, max_tokens, history=history, vault=call.rooms.vault, native=own)
         return replace(errand, show=show, both_names=both_names)
 
-    return await forward_chat(call, decision, chat, errand_of)
+    reply = await forward_chat(call, decision, chat, errand_of)
+    return await call.rooms.shadows.follow(call, chat, errand_of, reply)
 
 
 def check_number(messages: Sequence[Message], most: int) -> None:
@@ -103,9 +104,10 @@ def _errand(
     known = history if request.messages is history.messages else None
 
     def prepare(backend: Backend, target: Target) -> Outgoing:
+        cap = _cap_for(target, max_tokens, asked.typed)
         if native is not None and backend.speaks_responses:
-            return native(backend, target, max_tokens, history)
-        return prepare_chat(asked, backend, target, max_tokens, history=known, vault=vault)
+            return native(backend, target, cap, history)
+        return prepare_chat(asked, backend, target, cap, history=known, vault=vault)
 
     return Errand(
         path="chat/completions",
@@ -115,8 +117,18 @@ def _errand(
         usage_asked=bool(options and options.include_usage),
         choices=request.n or 1,
         may_be_native=native is not None,
-        resume=partial(resume_chat, asked, max_tokens, known) if _can_be_resumed(asked) else None,
+        resume=partial(resume_chat, asked, known) if _can_be_resumed(asked) else None,
     )
+
+
+def _cap_for(target: Target, cap: int | None, request: ChatRequest) -> int | None:
+    """Give a target's cap: one above the caller's own makes room to think, and is for those alone that do."""
+    own = _own_cap(request)
+    return None if cap is not None and own is not None and cap > own and not target.thinks else cap
+
+
+def _own_cap(request: ChatRequest) -> int | None:
+    return request.max_completion_tokens or request.max_tokens
 
 
 def _can_be_resumed(chat: Parsed[ChatRequest]) -> bool:
@@ -128,7 +140,6 @@ def _can_be_resumed(chat: Parsed[ChatRequest]) -> bool:
 
 def resume_chat(
     chat: Parsed[ChatRequest],
-    max_tokens: int | None,
     history: History | None,
     backend: Backend,
     target: Target,
@@ -137,13 +148,14 @@ def resume_chat(
 ) -> Outgoing | None:
     """Write the request to go on with an answer that broke off; None where the backend cannot.
 
-    It goes on without thinking: what has been said was thought out already, and thoughts would come before the rest.
+    It goes on without thinking, and so within the caller's own cap: what has been said was thought out already, and
+    thoughts would come before the rest.
     """
     continuation, dialect = backend.continuation, backend.dialect
     if continuation is None or (dialect.thinking != "never" and Effort.NONE not in dialect.efforts):
         return None
     request = chat.typed
-    asked = max_tokens or request.max_completion_tokens or request.max_tokens
+    asked = _own_cap(request)
     rest = None if asked is None else max(1, asked - tokens)
     effort = Effort.NONE if dialect.thinking != "never" else target.effort
     outgoing = prepare_chat(chat, backend, replace(target, effort=effort), rest, history=history)
@@ -180,6 +192,7 @@ async def recall_history(call: Call, chat: Parsed[ChatRequest], decision: Decisi
     dialects = [backend.dialect for backend in backends]
     own_items = native and any(backend.speaks_responses for backend in backends)
     keepsakes = await rooms.vault.recall(call.caller.tenant, chat, dialects, own_items=own_items)
+    call.record.leave("vault")
     return replace(history, keepsakes=keepsakes)
 
 
@@ -270,7 +283,7 @@ def _needs(chat: Parsed[ChatRequest], turns: Sequence[Turn]) -> Needs:
         json=request.response_format is not None and request.response_format.type != "text",
         logprobs=bool(request.logprobs),
         prompt_tokens=length // BYTES_PER_TOKEN,
-        max_tokens=request.max_completion_tokens or request.max_tokens,
+        max_tokens=_own_cap(request),
     )
 
 

@@ -20,7 +20,7 @@ from gateway.sessions import SESSION_HEADER, session_key
 from gateway.tracing.trace import Value
 from gateway.upstream.dialects import read_client_effort
 from router.engine import LimitReached, NobodyCan, NotAllowed, UnknownModelName
-from router.policy import AUTO, DIALS
+from router.policy import AUTO, DIAL_WORDS, read_dial
 from router.types import Decision, Effort, RouteRequest, Tier
 
 ROUTE_HEADER = "x-thalamus-route"
@@ -84,6 +84,7 @@ async def decide(
         RateLimited, BudgetExceeded: a limit of the key's own is reached.
     """
     caller, rooms = call.caller, call.rooms
+    call.record.leave("parse")
     caller.check_may_ask_for(request.model)
     key = session_key(caller.tenant, named or {}, call.headers.get(SESSION_HEADER), request.conversation)
     call.record.conversation = key
@@ -126,6 +127,8 @@ async def _decide_within_limits(call: Call, request: RouteRequest, *, reserve: b
         else:
             record.standing = record.reservation.standing
             return decision
+        finally:
+            record.leave("limits")
 
 
 def _demand(call: Call, request: RouteRequest, decision: Decision) -> Demand:
@@ -196,6 +199,7 @@ async def _decide(call: Call, request: RouteRequest) -> Decision:
         raise refusal from None
     finally:
         call.record.decision_s = time.perf_counter() - started
+        call.record.leave("decide")
     call.record.request, call.record.decision = request, decision
     return decision
 
@@ -255,6 +259,7 @@ def _read_priority(headers: Mapping[str, str], own: Priority) -> Priority:
 
 def _read_dial(headers: Mapping[str, str]) -> str | None:
     written = headers.get(DIAL_HEADER)
-    if written is not None and written not in DIALS:
-        raise InvalidField(f"The header {DIAL_HEADER} can be {', '.join(DIALS)}.", param=DIAL_HEADER)
-    return written
+    dial = None if written is None else read_dial(written)
+    if dial is None and written is not None:
+        raise InvalidField(f"The header {DIAL_HEADER} can be {DIAL_WORDS}.", param=DIAL_HEADER)
+    return dial

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.errors import DecisionNotFound, InvalidField
 from gateway.exchange import Call, Exchange, Reply
+from gateway.recent import Remembered
+from gateway.rooms import Rooms
+from gateway.verdicts import is_false_hit
 from gateway.wire.body import parse
 from gateway.wire.feedback import FeedbackRequest
 from gateway.wire.openapi import describe
@@ -30,12 +33,14 @@ async def serve_feedback(call: Call) -> Reply:
     if verdict is None or (given.better and given.rating):
         raise InvalidField("Give 'better' (fast, deep, same) or 'rating' (up, down), one of the two.", param="better")
     rooms, tenant = call.rooms, call.caller.tenant
-    about = rooms.recent.find(given.decision_id)
-    if about is None or about.tenant != tenant:
+    about = await recall(rooms, tenant, given.decision_id)
+    if about is None:
         raise DecisionNotFound("No such decision is remembered here.", param="decision_id")
-    rooms.metrics.record_feedback(verdict, about.tier)
+    rooms.metrics.record_feedback(verdict, about)
+    if about.kept_as is not None and is_false_hit(verdict, about.tier):
+        await rooms.disown(about.kept_as)
     if rooms.decision_log is not None:
-        rooms.decision_log.record_feedback(
+        rooms.decision_log.record_note(
             Feedback(
                 id=given.decision_id,
                 at=datetime.now(UTC),
@@ -47,3 +52,11 @@ async def serve_feedback(call: Call) -> Reply:
         )
     told = {"object": "feedback", "decision_id": given.decision_id, "verdict": verdict}
     return Reply(msgspec.json.encode(told))
+
+
+async def recall(rooms: Rooms, tenant: str, decision_id: str) -> Remembered | None:
+    """Find a tenant's decision in this process, in another worker's, or on another machine."""
+    about = await rooms.recent.find_anywhere(decision_id)
+    if about is None and rooms.board is not None:
+        about = await rooms.inquiries.ask(rooms.board, tenant, decision_id)
+    return about if about is not None and about.tenant == tenant else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -44,6 +45,7 @@ async def show_metrics(request: Request) -> Response:
     """Give all metrics in Prometheus' text format, or in OpenMetrics' to who prefers it."""
     rooms: Rooms = request.app.state.rooms
     rooms.show_load()
+    await asyncio.gather(rooms.show_budgets(), rooms.gather_counts())
     if "application/openmetrics-text" in request.headers.get("accept", ""):
         return Response(rooms.metrics.render(as_openmetrics=True), headers={"content-type": metrics.OPENMETRICS_TYPE})
     return Response(rooms.metrics.render(), media_type=metrics.CONTENT_TYPE)

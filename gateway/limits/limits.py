@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -144,6 +144,11 @@ class Limits:
             if look.free_in_ms and ask.meter.tier is not None:
                 found[ask.meter.tier] = max(found.get(ask.meter.tier, 0.0), look.free_in_ms / 1000)
         return found
+
+    async def used(self, windows: Mapping[str, Meter]) -> list[int]:
+        """Give how much is used of each of a tenant's windows, by their names; nothing is taken."""
+        taken = await self._look(tuple(Ask(meter, name, 0) for name, meter in windows.items()))
+        return [look.used for look in taken.looks]
 
     def settle(self, reservation: Reservation, used: Used) -> None:
         """Correct what was set aside to what was used, and end the request's lease. Never waits."""

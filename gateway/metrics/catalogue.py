@@ -19,7 +19,7 @@ OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1)
 PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
 PROBABILITY = tuple(tenth / 10 for tenth in range(1, 11))
 
-Across = Literal["livesum", "livemax"]
+Across = Literal["livesum", "livemax", "livemostrecent"]
 """How the gauges of several workers become one."""
 
 
@@ -99,6 +99,16 @@ DECISION_SECONDS = Metric(
     (),
     OVERHEAD,
 )
+ROOM_SECONDS = Metric(
+    "thalamus_room_seconds",
+    "counter",
+    "The gateway's own seconds by room; waiting for backends is no room's. `read` is bodies arriving, `queue` the "
+    "wait in line, `relay` includes the wait for clients that read slowly, `account` what is kept afterwards.",
+    "Divided by requests it is each room's mean. `decide` under half a millisecond; a rise in one alone says where to "
+    "look: `limits`, `cache` and `vault` wait for Redis, `read` and `relay` for clients, `queue` for places.",
+    _REQUESTS,
+    ("room",),
+)
 KEEP_ALIVES = Metric(
     "thalamus_keep_alives",
     "counter",
@@ -115,6 +125,16 @@ DECISIONS = Metric(
     _ROUTING,
     ("tier", "reason", "kind", "effort"),
 )
+LANGUAGES = Metric(
+    "thalamus_decisions_by_language",
+    "counter",
+    "Routed requests by the script and, where common words tell, the language of their last question: `other` is what "
+    "neither tells.",
+    "The share of `deep` should follow the work and not the language: one that goes deep far more often on the same "
+    "work is misjudged.",
+    _ROUTING,
+    ("language", "tier"),
+)
 DIFFICULTY = Metric(
     "thalamus_difficulty",
     "histogram",
@@ -127,7 +147,8 @@ DIFFICULTY = Metric(
 DRIFT = Metric(
     "thalamus_drift",
     "gauge",
-    "Population stability index of the difficulties and kinds of the last 5,000 requests against the training data.",
+    "Population stability index of the last 5,000 requests against the training data, for each of difficulty, kind, "
+    "language, length, turns and tools.",
     "Traffic is never like training data: look at how it moves. A rise of 0.25 means that much has changed: calibrate "
     "the dial again, or train on your own logs.",
     _ROUTING,
@@ -199,6 +220,36 @@ FEEDBACK = Metric(
     _ROUTING,
     ("verdict", "tier"),
 )
+VERDICTS = Metric(
+    "thalamus_routing_verdicts",
+    "counter",
+    "Requests of which a verdict tells whether their tier was right: `should-be-deep` fell short on the fast tier, "
+    "`should-be-fast` went deep where fast was enough. `source` is callers' `feedback` or `shadow` answers.",
+    "The share that is not `right` is the misroute rate. Much `should-be-deep`: lower the threshold of the kind. Much "
+    "`should-be-fast`: raise it, or train on these verdicts (`thalamus feedback export`).",
+    _ROUTING,
+    ("source", "tier", "kind", "outcome"),
+)
+SHADOWS = Metric(
+    "thalamus_shadow_answers",
+    "counter",
+    "Second answers by the tier that gave them and what came of them: `same`, `fast` or `deep` is better; `unjudged` "
+    "(no rule tells, no judge); `cut-off`, `unreadable`, `failed`, `late`; not asked: `no-room`, `no-money`, `busy`, "
+    "`nobody` may.",
+    "Mostly compared. `unjudged`: name a `shadow.judge`. `no-money`: the day's budget is spent.",
+    _ROUTING,
+    ("tier", "result"),
+)
+JUDGED = Metric(
+    "thalamus_judged_difficulty",
+    "histogram",
+    "Difficulty of requests by what a verdict found: `deep-was-needed` or `fast-was-enough`.",
+    "Calibrated means that among requests of difficulty 0.3 about 30 % need deep. Shadow answers tell that fairly; "
+    "feedback is of those who bother.",
+    _ROUTING,
+    ("source", "finding"),
+    PROBABILITY,
+)
 ATTEMPTS = Metric(
     "thalamus_attempts",
     "counter",
@@ -244,6 +295,15 @@ OUTPUT_TOKEN_SECONDS = Metric(
     ("tier", "backend"),
     PER_TOKEN,
     convention="gen_ai.server.time_per_output_token",
+)
+THINKING_SECONDS = Metric(
+    "thalamus_thinking_seconds",
+    "histogram",
+    "Time from a stream's first reasoning to its first answer, of streams that showed reasoning.",
+    "What a person watches a model think. A rise at an even effort means harder questions or a slower backend.",
+    _BACKENDS,
+    ("tier", "backend"),
+    SECONDS,
 )
 REPLICA_CONDITION = Metric(
     "thalamus_replica_condition",
@@ -303,6 +363,41 @@ TENANT_COST = Metric(
     _MONEY,
     ("tenant",),
 )
+BUDGET = Metric(
+    "thalamus_tenant_budget_dollars",
+    "gauge",
+    "Dollars that a tenant may spend in any stretch of `window_s` seconds: its own limit, else its keys' together.",
+    "As agreed. Beyond the first two hundred tenants none is shown.",
+    _MONEY,
+    ("tenant", "window_s"),
+    across="livemostrecent",
+)
+BUDGET_SPENT = Metric(
+    "thalamus_tenant_budget_spent_dollars",
+    "gauge",
+    "Dollars spent of it in the stretch that ends now. With several workers and no Redis, of the one that was asked.",
+    "Under the budget; at it the tenant's requests get 429.",
+    _MONEY,
+    ("tenant", "window_s"),
+    across="livemostrecent",
+)
+BUDGET_30D = Metric(
+    "thalamus_tenant_budget_30d_dollars",
+    "gauge",
+    "What a tenant's tightest budget comes to in thirty days.",
+    "Above the forecast of the tenant's spending; otherwise `ThalamusSpendOverBudget`.",
+    _MONEY,
+    ("tenant",),
+    across="livemostrecent",
+)
+SHADOW_COST = Metric(
+    "thalamus_shadow_cost_dollars",
+    "counter",
+    "Cost of second answers and of their judge. It is in no other figure of cost, and no caller's.",
+    "Under `shadow.budget_usd_per_day`.",
+    _MONEY,
+    ("backend",),
+)
 SAVED = Metric(
     "thalamus_saved_dollars",
     "counter",
@@ -340,6 +435,15 @@ CACHE_EVENTS = Metric(
     "`redis` with another outcome than `ok` means that Redis is slow or away; requests go on without it.",
     _CACHE,
     ("event", "outcome"),
+)
+FALSE_HITS = Metric(
+    "thalamus_false_hits",
+    "counter",
+    "Answers from the cache that a caller has called wrong, by what the cache did.",
+    "0. Of `hit-semantic` the entry is given to nobody else any more; more than single ones: raise "
+    "`cache.semantic.threshold`.",
+    _CACHE,
+    ("cache",),
 )
 REDIS_SECONDS = Metric(
     "thalamus_redis_seconds",

@@ -12,33 +12,31 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from classifiers.types import SCORE_BINS, Kind
+from classifiers.traits import SIGNALS
 
 LAST = 5000
 """Requests that are compared."""
 FEWEST = 200
 """Requests before anything is said: fewer are noise."""
-_KINDS = tuple(Kind)
 _FLOOR = 1e-4
 """Least share, so that a value that never came leaves the index finite."""
 
 
 class Drift:
-    """Keeps the difficulties and kinds of the last requests; one for each model."""
+    """Keeps the places of the last requests in `SIGNALS`; one for each model."""
 
     def __init__(self, reference: Mapping[str, Sequence[float]], last: int = LAST, fewest: int = FEWEST) -> None:
         self._reference = reference
         self._fewest = fewest
-        self._last: deque[tuple[int, int]] = deque(maxlen=last)
-        self._counts = {"difficulty": [0] * SCORE_BINS, "kind": [0] * len(_KINDS)}
+        self._last: deque[tuple[int, ...]] = deque(maxlen=last)
+        self._counts = [[0] * size for size in SIGNALS.values()]
 
-    def note(self, difficulty: float, kind: Kind) -> None:
-        """Take one judged request into account, in constant time."""
+    def note(self, place: tuple[int, ...]) -> None:
+        """Take one judged request into account, by its place (see `classifiers.traits`), in constant time."""
         if len(self._last) == self._last.maxlen:
             self._move(self._last[0], -1)
-        noted = min(int(difficulty * SCORE_BINS), SCORE_BINS - 1), _KINDS.index(kind)
-        self._last.append(noted)
-        self._move(noted, 1)
+        self._last.append(place)
+        self._move(place, 1)
 
     def indices(self) -> dict[str, float]:
         """Give each signal's index; none while there are too few requests, or nothing to compare with."""
@@ -46,15 +44,14 @@ class Drift:
         if seen < self._fewest:
             return {}
         return {
-            signal: stability_index(shares, [count / seen for count in self._counts[signal]])
-            for signal, shares in self._reference.items()
-            if signal in self._counts
+            signal: stability_index(self._reference[signal], [count / seen for count in counts])
+            for signal, counts in zip(SIGNALS, self._counts, strict=True)
+            if len(self._reference.get(signal, ())) == len(counts)
         }
 
-    def _move(self, noted: tuple[int, int], by: int) -> None:
-        score, kind = noted
-        self._counts["difficulty"][score] += by
-        self._counts["kind"][kind] += by
+    def _move(self, place: tuple[int, ...], by: int) -> None:
+        for counts, at in zip(self._counts, place, strict=True):
+            counts[at] += by
 
 
 def stability_index(expected: Sequence[float], actual: Sequence[float]) -> float:

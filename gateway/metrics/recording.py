@@ -7,16 +7,18 @@ counted by a process that has ended stays, what it said of how things are goes w
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from classifiers.traits import place
 from gateway.accounting import Record
 from gateway.admission import Gate
 from gateway.attempts import AttemptEvent
@@ -31,7 +33,9 @@ from gateway.cache.events import (
     SimilarLookedUp,
     SimilarOffered,
 )
+from gateway.limits.spending import MOST_TENANTS, Budget
 from gateway.metrics import catalogue
+from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import Metric
 from gateway.metrics.drift import Drift
 from gateway.metrics.registry import is_shared, make_all
@@ -40,16 +44,18 @@ from gateway.queueing import QueueEvent
 from gateway.upstream.pool import Pool
 from gateway.upstream.replica import CONDITIONS
 from gateway.vault import Mended
+from gateway.verdicts import Finding, Source, finding_of, is_false_hit, outcome_of
 from router.guard import FellBack, GuardEvent
+from router.signals import LANGUAGE
 from router.types import Reason, Tier
+
+if TYPE_CHECKING:
+    from gateway.recent import Remembered  # what is shown of the last decisions needs prices, and they the backends
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
 
 _DEEP = frozenset({Tier.DEEP, Tier.DEEP_MINI})
-
-MOST_TENANTS = 200
-"""Tenants that have a series of their own: they come from keys, of which an operator may make any number."""
 
 
 class Metrics:
@@ -62,6 +68,7 @@ class Metrics:
         self._metrics = make_all(self.registry)
         self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
         self._tenants: set[str] = set()
+        self._batch = Batch(self._child)
         self._model = ""
         self._drift = Drift({})
         self._show(catalogue.BUILD_INFO, {(version("thalamus-gateway"),): 1})
@@ -110,6 +117,7 @@ class Metrics:
 
     def show_load(self, pools: Iterable[Pool], gates: Mapping[Tier, Gate], lag_s: float) -> None:
         """Say how replicas, tiers, lines and the loop are now; called when somebody looks, not when it changes."""
+        self.write_counts()
         self._child(catalogue.LAG).set(lag_s)
         self._show(catalogue.DRIFT, {(signal,): index for signal, index in self._drift.indices().items()})
         self._child(catalogue.TASKS).set(len(asyncio.all_tasks()))
@@ -128,6 +136,17 @@ class Metrics:
             for known in CONDITIONS
         }
         self._show(catalogue.REPLICA_CONDITION, conditions)
+
+    def show_budgets(self, budgets: Iterable[Budget]) -> None:
+        """Say what tenants may spend and have spent, of those tenants that have series of their own."""
+        shown = [(self._tenant(one.tenant), one) for one in budgets]
+        own = [(tenant, one) for tenant, one in shown if tenant == one.tenant]
+        self._show(catalogue.BUDGET, {(tenant, f"{one.window_s:g}"): one.dollars for tenant, one in own})
+        self._show(catalogue.BUDGET_SPENT, {(tenant, f"{one.window_s:g}"): one.spent for tenant, one in own})
+        tightest: dict[tuple[str, ...], float] = {}
+        for tenant, one in own:
+            tightest[tenant,] = min(one.per_30_days, tightest.get((tenant,), math.inf))
+        self._show(catalogue.BUDGET_30D, tightest)
 
     def _show(self, gauge: Metric, series: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge's series to these; others that it has had are gone, or 0 where files keep them."""
@@ -149,9 +168,28 @@ class Metrics:
         """Count spans that were not exported; called from the exporter's thread as well."""
         self._child(catalogue.DROPPED_SPANS, why).inc(spans)
 
-    def record_feedback(self, verdict: str, tier: str) -> None:
-        """Count what a caller thinks of an answer; the tier is who answered."""
-        self._child(catalogue.FEEDBACK, verdict, tier).inc()
+    def record_feedback(self, verdict: str, about: Remembered) -> None:
+        """Count what a caller thinks of an answer. One that the semantic cache gave says nothing of the tier."""
+        self._child(catalogue.FEEDBACK, verdict, about.tier).inc()
+        if about.cache.startswith("hit") and is_false_hit(verdict, about.tier):
+            self._child(catalogue.FALSE_HITS, about.cache).inc()
+        finding = finding_of(verdict, about.tier)
+        if finding is not None and about.tier and about.kept_as is None:
+            self.record_finding("feedback", finding, about.tier, about.kind, about.difficulty)
+
+    def record_finding(self, source: Source, finding: Finding, tier: str, kind: str, difficulty: float | None) -> None:
+        """Count whether a request was routed right."""
+        self._child(catalogue.VERDICTS, source, tier, kind, outcome_of(finding, tier)).inc()
+        if difficulty is not None:
+            self._child(catalogue.JUDGED, source, finding).observe(difficulty)
+
+    def record_shadow(self, tier: str, result: str) -> None:
+        """Count a second answer, or why there is none."""
+        self._child(catalogue.SHADOWS, tier, result).inc()
+
+    def record_shadow_cost(self, backend: str, dollars: float) -> None:
+        """Count what a second answer or its judge took."""
+        self._child(catalogue.SHADOW_COST, backend).inc(dollars)
 
     def show_model(self, name: str, reference: Mapping[str, Sequence[float]] | None = None) -> None:
         """Say which difficulty model decides from now on, and how it judged its training data."""
@@ -182,6 +220,10 @@ class Metrics:
         """Count one reload: `applied` or `refused`."""
         self._child(catalogue.RELOADS, result).inc()
 
+    def write_counts(self) -> None:
+        """Bring what was counted of requests to where whoever looks will see it."""
+        self._batch.write()
+
     def begin_request(self) -> None:
         """Count a request that is being served from now on."""
         self._child(catalogue.IN_FLIGHT).inc()
@@ -190,22 +232,29 @@ class Metrics:
         """Count it no longer."""
         self._child(catalogue.IN_FLIGHT).dec()
 
+    def record_rooms(self, record: Record) -> None:
+        """Count where a request's time went."""
+        count = self._batch.count
+        for room, seconds in record.rooms_s.items():
+            count(catalogue.ROOM_SECONDS, room, by=seconds)
+        if record.queued_s:
+            count(catalogue.ROOM_SECONDS, "queue", by=record.queued_s)
+
     def record_request(self, record: Record) -> None:
         """Count one finished request."""
-        target = record.target
+        target, count, observe = record.target, self._batch.count, self._batch.observe
         backend = target.backend if target else ""
-        tier = target.tier.value if target and target.tier else ""
-        child = self._child
-        child(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome.value, record.error or "").inc()
-        child(catalogue.REQUEST_SECONDS, record.endpoint, tier).observe(record.total_s, _exemplar(record))
-        child(catalogue.GATEWAY_SECONDS, record.endpoint).observe(record.gateway_s)
-        child(catalogue.CACHED, record.cache).inc()
+        tier = target.tier or "" if target else ""
+        count(catalogue.REQUESTS, record.endpoint, tier, backend, record.outcome, record.error or "")
+        self._observe_traced(record, catalogue.REQUEST_SECONDS, record.endpoint, tier, value=record.total_s)
+        observe(catalogue.GATEWAY_SECONDS, record.endpoint, value=record.gateway_s)
+        count(catalogue.CACHED, record.cache)
         for attempt in record.attempts:
-            child(catalogue.ATTEMPTS, attempt.backend, attempt.replica, attempt.error or "").inc()
+            count(catalogue.ATTEMPTS, attempt.backend, attempt.replica, attempt.error or "")
             if attempt.check is not None:
-                child(catalogue.CHECKS, attempt.backend, attempt.check).inc()
+                count(catalogue.CHECKS, attempt.backend, attempt.check)
         if record.attempts:
-            child(catalogue.UPSTREAM_SECONDS, backend).observe(record.upstream_s)
+            observe(catalogue.UPSTREAM_SECONDS, backend, value=record.upstream_s)
         self._count_pace(record, tier, backend)
         self._count_decision(record)
         self._count_usage(record, backend)
@@ -213,50 +262,64 @@ class Metrics:
     def _count_pace(self, record: Record, tier: str, backend: str) -> None:
         if record.first_token_s is None:
             return
-        self._child(catalogue.FIRST_TOKEN_SECONDS, tier, backend).observe(record.first_token_s, _exemplar(record))
+        observe = self._batch.observe
+        self._observe_traced(record, catalogue.FIRST_TOKEN_SECONDS, tier, backend, value=record.first_token_s)
+        if record.thinking_s is not None:
+            observe(catalogue.THINKING_SECONDS, tier, backend, value=record.thinking_s)
         tokens = record.usage.output - 1 if record.usage is not None else 0
         if tokens > 0 and not record.is_kept:
             each = (record.total_s - record.first_token_s) / tokens
-            self._child(catalogue.OUTPUT_TOKEN_SECONDS, tier, backend).observe(each)
+            observe(catalogue.OUTPUT_TOKEN_SECONDS, tier, backend, value=each)
+
+    def _observe_traced(self, record: Record, metric: Metric, *labels: str, value: float) -> None:
+        """Take a value into a histogram, with its trace beside it where it has one and that can be kept."""
+        if record.trace_id and not self.is_shared:
+            self._child(metric, *labels).observe(value, {"trace_id": record.trace_id})
+        else:
+            self._batch.observe(metric, *labels, value=value)
 
     def _count_decision(self, record: Record) -> None:
         decision, request = record.decision, record.request
         if decision is None:
             return
-        decided = decision.tier.value if decision.tier else ""
-        self._child(
-            catalogue.DECISIONS, decided, decision.reason.value, decision.kind or "", decision.effort or ""
-        ).inc()
-        self._child(catalogue.DECISION_SECONDS).observe(record.decision_s)
+        count, observe = self._batch.count, self._batch.observe
+        decided = decision.tier or ""
+        count(catalogue.DECISIONS, decided, decision.reason, decision.kind or "", decision.effort or "")
+        observe(catalogue.DECISION_SECONDS, value=record.decision_s)
+        if decision.kind is not None:
+            count(catalogue.LANGUAGES, str(decision.signal(LANGUAGE)), decided)
         if decision.difficulty is not None:
-            self._child(catalogue.DIFFICULTY).observe(decision.difficulty)
-            if decision.kind is not None:
-                self._drift.note(decision.difficulty, decision.kind)
+            observe(catalogue.DIFFICULTY, value=decision.difficulty)
+            if decision.kind is not None and request is not None:
+                language = str(decision.signal(LANGUAGE) or "") or None
+                self._drift.note(place(request.conversation, decision.difficulty, decision.kind, language))
         before = request.session.tier if request is not None and request.session is not None else None
         if before is not None and decision.tier is not None and (before in _DEEP) != (decision.tier in _DEEP):
             direction = "up" if decision.tier in _DEEP else "down"
             by = "client" if decision.reason is Reason.CLIENT else "router"
-            self._child(catalogue.TIER_CHANGES, direction, by).inc()
+            count(catalogue.TIER_CHANGES, direction, by)
 
     def _count_usage(self, record: Record, backend: str) -> None:
+        count = self._batch.count
         if record.cost and record.tenant:
-            self._child(catalogue.TENANT_COST, self._tenant(record.tenant)).inc(record.cost)
+            count(catalogue.TENANT_COST, self._tenant(record.tenant), by=record.cost)
         for spending in record.besides:
             self._count_call(spending.backend, spending.usage, spending.cost)
         if record.usage is None:
             return
         self._count_call(backend, record.usage, record.own_cost)
         if record.saved is not None:
-            self._child(catalogue.SAVED if record.saved >= 0 else catalogue.OVERSPENT).inc(abs(record.saved))
+            count(catalogue.SAVED if record.saved >= 0 else catalogue.OVERSPENT, by=abs(record.saved))
 
     def _count_call(self, backend: str, usage: Usage, cost: float | None) -> None:
+        count = self._batch.count
         amounts = (("input", usage.input), ("output", usage.output))
         details = (("cached", usage.cached), ("reasoning", usage.reasoning))
         for sort, tokens in (*amounts, *details):
             if tokens:
-                self._child(catalogue.TOKENS, backend, sort).inc(tokens)
+                count(catalogue.TOKENS, backend, sort, by=tokens)
         if cost is not None:
-            self._child(catalogue.COST, backend).inc(cost)
+            count(catalogue.COST, backend, by=cost)
 
     def _tenant(self, tenant: str) -> str:
         if tenant not in self._tenants:
@@ -279,13 +342,10 @@ class Metrics:
 
         Exemplars are in OpenMetrics' only, and of a single process only: files do not hold them.
         """
+        self.write_counts()
         write = openmetrics.generate_latest if as_openmetrics else generate_latest
         if not self.is_shared:
             return bytes(write(self.registry))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return bytes(write(registry))
-
-
-def _exemplar(record: Record) -> dict[str, str] | None:
-    return {"trace_id": record.trace_id} if record.trace_id else None

@@ -24,6 +24,7 @@ KEEP_ALIVE = "keepalive"
 _NAMED = re.compile(rb"event: ?([a-z_.]+)\r?\n")
 # Quotes inside strings are escaped, and hardly any nested object's type begins so.
 _TYPED = re.compile(rb'"type":\s*"(response\.[a-z_.]+|error)"')
+_REASONING = re.compile(rb'"type":\s*"(?:response\.)?reasoning')
 _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -43,6 +44,7 @@ class NativeRelay:
         usage: tokens as the backend counted them, once it has said so.
         output_seen: whether any event said more than that there will be an answer: an item began, or grew.
         frames: how many such events there were, about as many as tokens.
+        reasoned: whether an event told of reasoning.
         done: whether there is nothing more to come.
         answer: the response, once it has ended.
     """
@@ -52,6 +54,7 @@ class NativeRelay:
         self.output_seen = False
         self.done = False
         self.frames = 0
+        self.reasoned = False
         self.answer: NativeAnswer | None = None
         self._backend = backend
         self._rest = b""
@@ -119,6 +122,7 @@ class NativeRelay:
         else:
             self.output_seen = True
             self.frames += 1
+            self.reasoned = self.reasoned or _REASONING.search(frame) is not None
         self._begun = True
         held, self._held = self._held, b""
         return held + frame

@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 from classifiers.types import Conversation, DifficultyModel
 from gateway.replaying.curve import Sample
+from gateway.replaying.edit import yaml_key
 from gateway.replaying.reading import ReplayError
 from router.engine import Engine
 from router.policy import AUTO
@@ -63,7 +64,7 @@ class Calibration:
     @property
     def yaml(self) -> str:
         """The lines to paste into the settings."""
-        return f"routing:\n  thresholds: {{{self.dial}: {self.threshold:.4f}}}"
+        return f"routing:\n  thresholds: {{{yaml_key(self.dial)}: {self.threshold:.4f}}}"
 
 
 def logged_sample(lines: Iterable[Logged], model: DifficultyModel) -> tuple[Decide, list[str]]:

@@ -81,7 +81,12 @@ def _insert(text: str, mapping: yaml.MappingNode, entry: str, *, root: bool) -> 
 def _flow(place: Sequence[str], value: float) -> str:
     """Write ``routing: {thresholds: {balanced: 0.4}}``."""
     inner = str(value) if len(place) == 1 else f"{{{_flow(place[1:], value)}}}"
-    return f"{place[0]}: {inner}"
+    return f"{yaml_key(place[0])}: {inner}"
+
+
+def yaml_key(name: str) -> str:
+    """Write a key so that it stays text: `0.2` would be a number."""
+    return name if name.isidentifier() else f'"{name}"'
 
 
 def _with(document: dict[str, Any], place: Sequence[str], value: float) -> dict[str, Any]:

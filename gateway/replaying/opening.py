@@ -9,7 +9,7 @@ from pathlib import Path
 from classifiers.bundle import BundleError
 from classifiers.cascade import open_model
 from classifiers.types import DifficultyModel
-from gateway.app import read_policy
+from gateway.policy import read_policy
 from gateway.prices import Price, find_price
 from gateway.replaying.calibrate import Decide, logged_sample, prompt_sample
 from gateway.replaying.curve import MOST_REQUESTS, Sample, draw_curve

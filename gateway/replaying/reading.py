@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from classifiers.bundle import conversation_from
 from classifiers.types import Conversation
-from router.replay import FEEDBACK_START, Logged, MalformedLine, read_line
+from router.replay import NOTE_STARTS, Logged, MalformedLine, read_line
 
 MOST_SHOWN = 5
 """Unreadable lines that are told one by one; the others are counted."""
@@ -45,7 +45,7 @@ def read_decisions(paths: Sequence[Path], unreadable: Unreadable) -> Iterator[Lo
     """
     found = 0
     for place, line in read_lines(paths):
-        if line.startswith(FEEDBACK_START):
+        if line.startswith(NOTE_STARTS):
             continue
         try:
             logged = read_line(line)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from gateway.prices import Price
 from gateway.replaying.curve import Curve
 from gateway.replaying.expectation import ASSUMPTIONS, costs, qualities
-from router.replay import Replayed, is_deep
+from router.replay import Replayed, is_deep, is_of
 from router.types import Target
 
 NOBODY = "nobody"
@@ -180,7 +180,7 @@ class _Tally:
         facts = replayed.logged.facts
         if replayed.judged_anew:
             self._judged_anew += 1
-        elif facts is not None and facts.estimate.model != self._bundle:
+        elif facts is not None and not is_of(facts.estimate.model, self._bundle):
             self._judged_by_others += 1
         if replayed.refusal is not None:
             self._refused[replayed.refusal] += 1

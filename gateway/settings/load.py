@@ -34,6 +34,7 @@ ENVIRONMENT_SECTIONS = (
     "DECISION_LOG",
     "TRACING",
     "REDACTION",
+    "SHADOW",
 )
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -226,6 +227,9 @@ def _dangling_references(settings: Settings) -> Iterator[str]:
     yield from _dangling_tiers(settings)
     yield from _dangling_aliases(settings)
     yield from _dangling_keys(settings)
+    judge = settings.shadow.judge
+    if judge is not None and judge not in settings.backends:
+        yield f"shadow.judge: no backend is called {judge!r}; {_closest(judge, list(settings.backends))}"
     if settings.key_store.place == "redis" and settings.redis.url is None:
         yield "key_store.place: keys cannot be in Redis without redis.url; set it, or keep them in a file"
     if settings.ledger.place == "redis" and settings.redis.url is None:

@@ -30,9 +30,10 @@ from gateway.settings.resilience import (
     HealthSettings,
     ReplicaSettings,
 )
+from gateway.settings.shadow import ShadowSettings
 from gateway.settings.telemetry import RedactionSettings, TracingSettings
 from gateway.show import Show
-from router.policy import DEFAULT_MIN_GAIN
+from router.policy import DEFAULT_MIN_GAIN, DIAL_WORDS, read_dial
 from router.routes import RouteError, compile_rule
 from router.types import Effort, Tier
 
@@ -47,7 +48,19 @@ def _check_name(name: str) -> str:
 
 
 OwnName = Annotated[Name, AfterValidator(_check_name)]
-Dial = Literal["cheap", "balanced", "quality", "max"]
+
+
+def _check_dial(written: Any) -> Any:
+    """Read a notch, or a share of deep calls: `0.2`, or `deep_share: 0.2`."""
+    if isinstance(written, dict) and list(written) == ["deep_share"]:
+        written = written["deep_share"]
+    dial = read_dial(str(written))
+    if dial is None:
+        raise ValueError(f"{written!r} is no dial; there are: {DIAL_WORDS}")
+    return dial
+
+
+Dial = Annotated[str, BeforeValidator(_check_dial)]
 Dollars = Annotated[float, Field(ge=0)]
 
 
@@ -236,7 +249,7 @@ class RouteSettings(Frozen):
     when: Rule = Field(description='an expression such as: kind == "coding" and key =~ "ci-.*"')
     tier: Tier | None = Field(None, description="fast, deep, fast-mini or deep-mini")
     effort: Effort | None = Field(None, description="how hard the chosen target thinks")
-    dial: Dial | None = Field(None, description="decide by this notch instead")
+    dial: Dial | None = Field(None, description="decide by this notch or share instead")
     cascade: AnswerCheckSettings | None = Field(None, description="check fast answers, and go deep if they fail")
 
     @model_validator(mode="after")
@@ -277,7 +290,9 @@ class RoutingSettings(Frozen):
     """How the decision is made."""
 
     dial: Dial = Field(
-        "balanced", description="how readily a request goes deep; a caller may choose by x-thalamus-dial"
+        "balanced",
+        description="how readily a request goes deep: cheap, balanced, quality, max, or a share of deep calls such as "
+        "0.2 (also written deep_share: 0.2); a caller may choose by x-thalamus-dial",
     )
     bundle: str = Field(
         "reflex-v1",
@@ -286,12 +301,12 @@ class RoutingSettings(Frozen):
     )
     thresholds: dict[Dial, Probability] = Field(
         default_factory=dict,
-        description="difficulty from which a notch goes deep, in place of the bundle's own",
+        description="difficulty from which a notch or a share goes deep, in place of the bundle's own",
     )
 
     min_gain: dict[Dial, Probability] = Field(
         default_factory=lambda: dict(DEFAULT_MIN_GAIN),
-        description="how much likelier a right answer must be from the deep tier for a notch to go there",
+        description="how much likelier a right answer must be from the deep tier for a notch or a share to go there",
     )
     routes: dict[Name, RouteSettings] = Field(
         default_factory=dict, description="named routes, asked in this order before difficulty is"
@@ -321,7 +336,7 @@ class KeyBounds(Frozen):
     priority: Literal["high", "normal", "low"] = Field(
         "normal", description="who goes first in line; a request may lower its own by x-thalamus-priority"
     )
-    dials: tuple[Dial, ...] | None = Field(None, description="notches it may choose; unset means all")
+    dials: tuple[Dial, ...] | None = Field(None, description="notches and shares it may choose; unset means all")
     reasoning: Show | None = Field(
         None, description="how much of models' reasoning it may see: pass, count or hide; unset means reasoning.show"
     )
@@ -471,6 +486,7 @@ class Settings(Frozen):
     tracing: TracingSettings = Field(default_factory=TracingSettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     decision_log: DecisionLogSettings = Field(default_factory=DecisionLogSettings)
+    shadow: ShadowSettings = Field(default_factory=ShadowSettings)
     dialects: dict[str, Any] = Field(
         default_factory=dict, description="dialect rows of your own, in the form of docs/dialects.md"
     )

@@ -104,6 +104,11 @@ class Pool:
         waits = [max(0.0, one.cools_until - now) for one in self.replicas if not one.draining]
         return min(waits, default=math.inf)
 
+    def has_room_to_spare(self) -> bool:
+        """Whether nobody waits, and one more call would leave a place at some replica for the next."""
+        candidates = usable(self.replicas, time.monotonic())
+        return not len(self.queue) and any(one.limit is None or one.in_flight + 1 < one.limit for one in candidates)
+
     def expected_wait_s(self) -> float:
         """Guess how long a newcomer would have to wait for a replica."""
         return self.queue.expected_wait_s()

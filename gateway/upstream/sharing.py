@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 from gateway.cache.board import Board, Note
 from gateway.cache.store import StoreUnavailable
@@ -34,10 +34,16 @@ class Sharing:
 
     Args:
         look: gives the board, None if there is none, and the backends as they are now.
+        answer: answers what others ask on the board of this process.
     """
 
-    def __init__(self, look: Callable[[], tuple[Board | None, Iterable[Backend]]]) -> None:
+    def __init__(
+        self,
+        look: Callable[[], tuple[Board | None, Iterable[Backend]]],
+        answer: Callable[[Board, Mapping[str, Note]], Awaitable[None]] | None = None,
+    ) -> None:
         self._look = look
+        self._answer = answer
         self._agreed: dict[str, bool] = {}
         """Whether a replica was drained when we last read or wrote it: what differs from it was said here."""
 
@@ -54,6 +60,8 @@ class Sharing:
             return
         try:
             notes = await board.read()
+            if self._answer is not None:
+                await self._answer(board, notes)
             for name, pool, replica in _named(backends):
                 await self._share_rest(board, notes, name, replica)
                 await self._share_breaker(board, notes, name, replica)

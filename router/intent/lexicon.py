@@ -20,6 +20,10 @@ _LETTER = r"[^\W\u3040-\u30ff\u3400-\u9fff]"
 WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)?")
 """A word of a language that puts spaces between its words, also where it stands in Chinese or Japanese."""
 
+_ADJOINING = r"[0-9_a-zªµº\u00df-\u00f6\u00f8-\u024f\u0370-\u052f]"
+"""A letter that would make a phrase part of a longer word: Latin, Greek or Cyrillic. They are named one by one because
+`re` takes a hundred times as long to compile a class of thousands of characters, and each phrase has two."""
+
 _UNSPACED = frozenset({"zh", "ja"})
 _WANTS: tuple[Want, ...] = ("up", "down", "form")
 _PART = re.compile(r"\{([a-z]+)\}")
@@ -182,12 +186,12 @@ def _phrase(pattern: str, *, spaced: bool) -> str:
     if not spaced:
         return pattern
     # A prompt may wrap its lines anywhere, so that any white space counts as the space of a phrase.
-    return f"(?<!{_LETTER})" + pattern.replace(" ", r"(?:\s+)") + f"(?!{_LETTER})"
+    return f"(?<!{_ADJOINING})" + pattern.replace(" ", r"(?:\s+)") + f"(?!{_ADJOINING})"
 
 
 @cache
 def _compiled(written: str) -> re.Pattern[str]:
-    """Compile a phrase when a prompt first begins to say it: all of them at once would cost half a second."""
+    """Compile a phrase when a prompt first begins to say it: all of them at once would make every start wait."""
     return re.compile(written)
 
 

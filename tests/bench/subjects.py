@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -81,8 +82,11 @@ def bare_relay(port: int, upstream_port: int) -> Subject:
     return Subject("bare-relay", command, port, "bench-fast")
 
 
-def thalamus(port: int, upstream_port: int, folder: Path) -> Subject:
-    """Return the gateway with routing between two backends, a key to check, metrics and request logs."""
+def thalamus(port: int, upstream_port: int, folder: Path, **sections: Any) -> Subject:
+    """Return the gateway with routing between two backends, a key to check, metrics and request logs.
+
+    `sections` of the settings are added, or take the place of those that are there.
+    """
     # In a folder of its own: the gateway watches the configuration's folder, and logs are written to `folder`.
     config = folder / "settings" / "thalamus.yaml"
     config.parent.mkdir()
@@ -97,6 +101,7 @@ def thalamus(port: int, upstream_port: int, folder: Path) -> Subject:
         "telemetry": {"log_format": "json"},
         "cache": {"mode": "exact", "store": "opt-in"},
         "ledger": {"path": str(folder / "usage.db")},
+        **sections,
     }
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     command = (str(Path(sys.executable).parent / "thalamus"), "serve", "--config", str(config), "--port", str(port))

@@ -86,5 +86,6 @@ class World:
             **sections,
             "server": {"port": 0, "notice_s": 0, "drain_s": 2, **sections.get("server", {})},
         }
-        with running_gateway(settings, self.folder) as running:
+        fresh = self.scale is LONG  # what is measured is started as users start it
+        with running_gateway(settings, self.folder, fresh=fresh) as running:
             yield running

@@ -56,8 +56,8 @@ class Stage:
         settings = ("ingress.enabled=true", 'monitoring.scrape="service"', "monitoring.rules=true")
         self.objects = rendering.by_identity(rendering.helm(settings=settings))
         self.folder, self.standin_url, self.stack = folder, standin_url, stack
-        self.redis_port, self.prometheus_port, self.front_port = _free_port(), _free_port(), _free_port()
-        self.ports = [_free_port(), _free_port()]
+        self.redis_port, self.prometheus_port, self.front_port = free_port(), free_port(), free_port()
+        self.ports = [free_port(), free_port()]
 
     def start(
         self, name: str, command: list[str | Path], environment: dict[str, str] | None = None
@@ -74,10 +74,9 @@ class Stage:
         container = self.objects["StatefulSet", "thalamus-redis"]["spec"]["template"]["spec"]["containers"][0]
         data = self.folder / "redis"
         data.mkdir()
-        [script] = container["args"]
-        script = script.replace("dir /data", f"dir {data}\nport {self.redis_port}\nbind 127.0.0.1")
-        self.start("redis", [*container["command"], script], {"REDIS_PASSWORD": PASSWORD})
-        _wait_for_port(self.redis_port)
+        command = redis_command(container, data, self.redis_port)
+        self.start("redis", command, {"REDIS_PASSWORD": PASSWORD})
+        wait_for_port(self.redis_port)
 
     def start_gateway(self, place: int, drain_s: float) -> subprocess.Popen[bytes]:
         """A gateway with the ConfigMap's settings and the pod's arguments and environment."""
@@ -105,7 +104,7 @@ class Stage:
         self._front = self.folder / "nginx.conf"
         self.write_front(self.ports)
         self._nginx = self.start("nginx", [_NGINX, "-p", self.folder, "-c", self._front, "-g", "daemon off;"])
-        _wait_for_port(self.front_port)
+        wait_for_port(self.front_port)
 
     def write_front(self, ports: list[int]) -> None:
         """Write its endpoints, as the ingress controller does when pods become ready or unready."""
@@ -124,6 +123,9 @@ class Stage:
                 for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
             )
             + f"  upstream thalamus {{\n{servers}  }}\n  server {{\n    listen 127.0.0.1:{self.front_port};\n"
+            # A reload closes idle connections of clients, who may be about to ask on them. Ingress controllers change
+            # endpoints without a reload; here each request has its own connection instead.
+            f"    keepalive_timeout 0;\n"
             f"    client_max_body_size {body};\n    proxy_http_version 1.1;\n    proxy_set_header Connection '';\n"
             f"    proxy_next_upstream_tries {tries};\n{directives}"
             "    location / { proxy_pass http://thalamus; }\n  }\n}\n"
@@ -188,6 +190,13 @@ class Stage:
         return float(result[0]["value"][1]) if result else 0.0
 
 
+def redis_command(container: dict[str, Any], data: Path, port: int) -> list[str]:
+    """Give the StatefulSet's command with a folder and a port of ours."""
+    [script] = container["args"]
+    script = script.replace("/data", str(data)).replace("appendfsync", f"port {port}\nbind 127.0.0.1\nappendfsync")
+    return [*container["command"], script]
+
+
 async def rehearse(folder: Path, rate: float, rolls: int) -> Outcome:
     """Run the whole play and give what was seen."""
     with contextlib.ExitStack() as stack, running_standin() as standin:
@@ -232,6 +241,7 @@ async def rehearse(folder: Path, rate: float, rolls: int) -> Outcome:
             await asyncio.to_thread(stage.wait_until_ready, place)
             stage.point_front_at(stage.ports)
             await asyncio.sleep(1)
+        await _until(lambda: "RehearsalReplicaAway" not in stage.alerts(), "the last roll's alert ends", faults)
         stop.set()
         await load
         firing = {name: state for name, state in stage.alerts().items() if state == "firing"}
@@ -249,13 +259,15 @@ async def _until(holds: Any, what: str, faults: list[str], patience_s: float = 6
         await asyncio.sleep(0.2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port that nobody has just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for_port(port: int, patience_s: float = 30) -> None:
+def wait_for_port(port: int, patience_s: float = 30) -> None:
+    """Wait until somebody listens."""
     deadline = time.monotonic() + patience_s
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -106,6 +107,45 @@ def test_compose_mounts_what_is_there_and_hardens_what_it_can(tmp_path, monkeypa
     monkeypatch.setenv("REDIS_PASSWORD", "of-the-test")
     settings = load_settings(COMPOSE / "thalamus.yaml")
     assert grace > settings.server.notice_s + settings.server.drain_s
+
+
+ADDRESSES = {
+    "thalamus.yaml": ("gateway", r"@([a-z]+):6379"),
+    "prometheus.yaml": ("prometheus", r"\[([a-z]+):\d+\]"),
+    "grafana/datasources.yaml": ("grafana", r"http://([a-z]+):9090"),
+}
+
+
+@pytest.mark.parametrize(("file", "service", "address"), [(f, *rest) for f, rest in ADDRESSES.items()], ids=ADDRESSES)
+def test_what_compose_names_is_there_and_on_a_network_of_both(file, service, address):
+    compose = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+    services = compose["services"]
+    named = re.findall(address, (COMPOSE / file).read_text())
+    assert named
+    for other in named:
+        assert set(services[service]["networks"]) & set(services[other]["networks"]), f"{service} to {other}"
+    for one in services.values():
+        assert set(one["networks"]) <= compose["networks"].keys()
+        kept = {mount.split(":")[0] for mount in one.get("volumes", [])}
+        assert {source for source in kept if not source.startswith(".")} <= compose["volumes"].keys()
+
+
+def test_grafana_is_given_the_dashboards_and_the_source_that_they_ask_for():
+    compose = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+    places = dict(mount.split(":")[:2] for mount in compose["services"]["grafana"]["volumes"])
+    [provider] = yaml.safe_load((COMPOSE / "grafana" / "dashboards.yaml").read_text())["providers"]
+    assert places["../../dashboards/generated"] == provider["options"]["path"]
+    [source] = yaml.safe_load((COMPOSE / "grafana" / "datasources.yaml").read_text())["datasources"]
+    for path in (ROOT / "dashboards" / "generated").glob("*.json"):
+        [variable] = [v for v in json.loads(path.read_text())["templating"]["list"] if v["type"] == "datasource"]
+        assert variable["query"] == source["type"], path
+
+
+def test_each_variant_of_the_image_has_a_lock_that_make_lock_writes():
+    written = re.findall(r"--output-file (requirements/image\S*\.lock)", (ROOT / "Makefile").read_text())
+    used = re.findall(r"lock=(\S+)", (IMAGE / "install.sh").read_text())
+    assert sorted(written) == sorted(used)
+    assert all((ROOT / lock).is_file() for lock in used)
 
 
 @pytest.mark.parametrize(("tool", "file"), [("promtool", "prometheus.yaml"), ("amtool", "alertmanager.yaml")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import warnings
 
@@ -11,8 +12,11 @@ import pytest
 import yaml
 
 from deploy import policies, rendering, tools
+from deploy.moe import manifests as engines
+from deploy.moe.plan import Plan
 from gateway.metrics.catalogue import CATALOGUE
 from gateway.settings import load_settings
+from gateway.settings.model import Settings
 
 METRICS = frozenset(metric.exported for metric in CATALOGUE)
 
@@ -35,6 +39,8 @@ MATRIX = {
     "service monitor": ('monitoring.scrape="service"', "monitoring.rules=true", "monitoring.dashboards=true"),
     "pod monitor": ('monitoring.scrape="pod"',),
     "external secret": ("secrets.external.enabled=true",),
+    "backup": ("redis.backup.enabled=true",),
+    "bundles on a claim": ('bundles.claim="thalamus-training"', "ingress.enabled=true", "canary.enabled=true"),
     "retraining": ("retraining.enabled=true", 'retraining.image="r/i:1-train"', f"retraining.resources={OWN}"),
     "one replica": ("replicas=1",),
     "placed": ('nodeSelector={"pool": "cpu"}', 'tolerations=[{"key": "a", "operator": "Exists"}]'),
@@ -54,6 +60,9 @@ BAD = {
     "retraining without an image": ("retraining.enabled=true",),
     "a timeout below a minute": ("timeouts.request_s=30",),
     "clients who are nobody": ("networkPolicy.clients=[]",),
+    "settings that the gateway does not have": ('config.bakends={"a": {}}',),
+    "a canary's settings that the gateway does not have": ('canary.config={"router": {}}',),
+    "a backup of somebody else's redis": ('redis.mode="none"', "redis.backup.enabled=true"),
 }
 
 
@@ -123,6 +132,36 @@ def test_the_kustomize_tree_is_what_make_manifests_writes(tmp_path):
     assert kept == written, "run `make manifests`"
 
 
+def test_the_charts_readme_has_every_value_and_the_schema_every_setting():
+    assert (rendering.CHART / "README.md").read_text(encoding="utf-8") == rendering.readme(), "run `make manifests`"
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
+    named = schema["properties"]["config"]["propertyNames"]["enum"]
+    assert named == sorted(Settings.model_fields), "values.schema.json: config and canary.config, propertyNames"
+    assert schema["properties"]["canary"]["properties"]["config"]["propertyNames"]["enum"] == named
+
+
+NOTED = {
+    "what is missing": ((), ["create secret generic thalamus", "nothing else but moe"]),
+    "what is the caller's": (
+        ('redis.mode="none"', "secrets.external.enabled=true"),
+        ["fills from thalamus", "its own"],
+    ),
+    "how to go back": (
+        ("ingress.enabled=true", "canary.enabled=true", 'autoscaling.by="hpa"'),
+        ["weight=0", "adapter"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "words"), NOTED.values(), ids=NOTED)
+def test_the_notes_after_an_installation_say(settings, words):
+    flags = [flag for setting in settings for flag in ("--set-json", setting)]
+    command = [tools.fetch() / "helm", "install", "thalamus", rendering.CHART, "--dry-run=client", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    notes = done.stdout.partition("NOTES:")[2]
+    assert all(word in notes for word in words), notes
+
+
 def test_the_charts_dashboards_and_rules_are_those_of_the_repository():
     copies = {path.name: path.read_bytes() for path in (rendering.CHART / "dashboards").glob("*")}
     assert copies == {path.name: path.read_bytes() for path in rendering.dashboard_files()}, "run `make manifests`"
@@ -158,6 +197,51 @@ def test_no_secret_is_written_out(default):
     settings = yaml.safe_load(rendering.by_identity(default)["ConfigMap", "thalamus"]["data"]["thalamus.yaml"])
     assert all(key["key"].startswith("${") for key in settings["keys"])
     assert "${REDIS_PASSWORD}" in settings["redis"]["url"]
+
+
+def test_a_canarys_requests_do_not_scale_the_gateways():
+    settings = ('autoscaling.by="keda"', "ingress.enabled=true", "canary.enabled=true")
+    found = rendering.by_identity(rendering.helm(settings=settings))
+    query = found["ScaledObject", "thalamus"]["spec"]["triggers"][0]["metadata"]["query"]
+    [pods] = re.findall(r'pod=~"([^"]+)"', query)
+    assert re.fullmatch(pods, "thalamus-7d4b9c6f5d-x2k8p")
+    assert not re.fullmatch(pods, "thalamus-canary-7d4b9c6f5d-x2k8p")
+
+
+def test_retraining_reads_and_writes_what_is_mounted_and_gateways_see_its_bundle():
+    retraining = ("retraining.enabled=true", 'retraining.image="r/i:1-train"', 'bundles.claim="thalamus-training"')
+    found = rendering.by_identity(rendering.helm(settings=retraining))
+    job = found["CronJob", "thalamus-retraining"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [train] = job["containers"]
+    named = dict(zip(train["args"][1::2], train["args"][2::2], strict=True))
+    assert named.keys() == {"--data", "--out", "--cache"}  # the last is beside the working directory otherwise
+    mounts = {mount["name"]: mount["mountPath"] for mount in train["volumeMounts"]}
+    assert all(path.startswith(f"{mounts['training']}/") for path in named.values())
+    pod = found["Deployment", "thalamus"]["spec"]["template"]["spec"]
+    [seen] = [
+        mount for mount in _container(found["Deployment", "thalamus"])["volumeMounts"] if mount["name"] == "bundles"
+    ]
+    assert f"{mounts['training']}/{seen['subPath']}/next" == named["--out"]
+    claims = {
+        v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v
+    }
+    assert claims["bundles"] == job["volumes"][0]["persistentVolumeClaim"]["claimName"]
+
+
+def test_an_engine_lets_the_charts_gateways_in_and_they_may_go_there(default):
+    found = rendering.by_identity(default)
+    gateway = found["Deployment", "thalamus"]["spec"]["template"]["metadata"]["labels"].items()
+    engine = rendering.by_identity(engines.manifests(Plan("qwen3-8b", "vllm")))["NetworkPolicy", "qwen3-8b-engine"]
+    askers = engine["spec"]["ingress"][0]["from"]
+    assert any(
+        peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": rendering.NAMESPACE}
+        and peer["podSelector"]["matchLabels"].items() <= gateway
+        for peer in askers
+        if "podSelector" in peer
+    )
+    [out] = found["NetworkPolicy", "thalamus-to-moe"]["spec"]["egress"]
+    assert out["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == Plan.namespace
+    assert {port["port"] for port in out["ports"]} == {port["port"] for port in engine["spec"]["ingress"][0]["ports"]}
 
 
 def _broken(default, kind, name, change):

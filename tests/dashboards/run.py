@@ -71,6 +71,7 @@ def settings(standin_url: str, redis_url: str) -> dict[str, Any]:
         "attempts": {"patience_s": 1, "backoff_s": 0.05, "retries_per_s": 0, "retry_share": 0},
         "routing": {"cascade": {"min_confidence": 0.0}},
         "cache": {"mode": "exact"},
+        "shadow": {"share": 0.3, "max_concurrency": 4, "budget_usd_per_day": 100, "streams": True},
         "redis": {"url": redis_url, "deadline_ms": 500},
         "limits": [{"concurrent": 100}],
         "keys": [
@@ -139,14 +140,29 @@ def _converse(client: httpx.Client, number: int) -> None:
     first = {"role": "user", "content": f"Hello, I am number {number}"}
     answer = {"role": "assistant", "content": "Hello!", "reasoning_content": "A greeting."}
     _ask(client, "", messages=[first], model="fast")
+    _judge(client, number)
     for model in ("deep", "fast"):
         _ask(client, "", messages=[first, answer, {"role": "user", "content": "Prove it"}], model=model)
 
 
-def _ask(client: httpx.Client, question: str, *, key: str = "sk-shop", **body: Any) -> None:
+def _judge(client: httpx.Client, number: int) -> None:
+    """Say of answers that they were right, or should have been another tier's, or somebody else's."""
+    for better in ("fast", "deep"):
+        _say(client, _ask(client, f"Hello, who is number {number}?"), better=better)
+    for _ in range(2):
+        kept = _ask(client, f"What is number {number}?", temperature=0)
+    _say(client, kept, rating="down")
+
+
+def _say(client: httpx.Client, answer: httpx.Response, **verdict: str) -> None:
+    given = {"decision_id": answer.headers["x-thalamus-decision-id"], **verdict}
+    _wait_for(lambda: client.post("/v1/feedback", json=given).is_success)  # its record is closed a moment later
+
+
+def _ask(client: httpx.Client, question: str, *, key: str = "sk-shop", **body: Any) -> httpx.Response:
     messages = [{"role": "user", "content": question}]
     asked = {"model": "auto", "messages": messages, "max_tokens": 2000, **body}
-    client.post(_CHAT, json=asked, headers={"authorization": f"Bearer {key}"})
+    return client.post(_CHAT, json=asked, headers={"authorization": f"Bearer {key}"})
 
 
 def _lose_redis(redis: RedisServer, gateway: RunningGateway) -> None:

@@ -27,10 +27,12 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.gateway.forking import ForkedProcess
+
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("thalamus")
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 
 _ADDRESS = re.compile(r"^Thalamus\s+(http://\S+)/v1", re.MULTILINE)
@@ -77,7 +79,7 @@ class RunningGateway:
         config: the file that its settings came from; `rewrite` changes it.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], config: Path, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | ForkedProcess, config: Path, log: Path) -> None:
         self.process = process
         self.config = config
         self.url = ""
@@ -182,7 +184,7 @@ class RunningGateway:
 
 @contextlib.contextmanager
 def running_gateway(
-    settings: Mapping[str, Any], folder: Path, *, environment: Mapping[str, str] | None = None
+    settings: Mapping[str, Any], folder: Path, *, environment: Mapping[str, str] | None = None, fresh: bool = False
 ) -> Iterator[RunningGateway]:
     """Run ``thalamus serve`` on a free port with these settings until the block ends.
 
@@ -190,6 +192,8 @@ def running_gateway(
         settings: what is written to ``thalamus.yaml``, such as `settings_over` gives.
         folder: where the file and the log go.
         environment: variables to set besides the caller's own, of which ``THALAMUS_*`` are left out.
+        fresh: start the command in an interpreter of its own, instead of forking it from one that has imported all.
+            Several workers are always fresh.
 
     Raises:
         ServingError: it does not start or stop, or its log tells of a defect.
@@ -198,15 +202,22 @@ def running_gateway(
     config, log = folder / "thalamus.yaml", folder / "gateway.log"
     config.write_text(yaml.safe_dump(dict(settings), allow_unicode=True), encoding="utf-8")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("THALAMUS_")}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(COMMAND), "serve", "--config", str(config)],
-            cwd=folder,
-            env=inherited | dict(environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    variables = inherited | dict(environment or {})
+    arguments = ["serve", "--config", str(config)]
+    log.touch()
+    process: subprocess.Popen[bytes] | ForkedProcess
+    if fresh or settings.get("server", {}).get("workers", 1) > 1:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [str(COMMAND), *arguments],
+                cwd=folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+    else:
+        process = ForkedProcess(arguments, cwd=folder, env=variables, log=log)
     gateway = RunningGateway(process, config, log)
     try:
         gateway.wait_until_ready()

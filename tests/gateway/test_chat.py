@@ -181,6 +181,18 @@ def test_the_next_target_answers_when_the_first_fails_and_the_headers_tell(gatew
     assert answer.headers["x-thalamus-attempts"] == "sage=upstream_failed, swift=ok"
 
 
+@pytest.mark.parametrize("model", ["fast", "deep"])
+def test_a_cap_too_small_to_think_in_is_raised_for_those_alone_that_think(gateway, standin, model):
+    standin.behave(faults=["status-503"], fault_limit=1)
+    with gateway.client() as client:
+        answer = client.post("/v1/chat/completions", json={**HELLO, "model": model, "max_tokens": 200})
+    assert answer.headers["x-thalamus-reason"] == "fallback"
+    caps = {request["body"]["model"]: request["body"]["max_tokens"] for request in reached(standin)}
+    assert caps["swift-1"] == 200
+    assert caps["sage-1"] >= 200 + 1024
+    assert answer.headers["x-thalamus-thinking"].endswith(f"max_tokens={caps['sage-1']}") == (model == "fast")
+
+
 def test_a_refusal_of_the_request_itself_is_passed_on_and_nobody_else_is_asked(gateway, standin):
     wrong = {**HELLO, "model": "deep", "messages": [{"role": "tool", "content": "x", "tool_call_id": "nobody"}]}
     with gateway.client() as client:
@@ -321,7 +333,13 @@ def test_completions_and_embeddings_are_served(gateway, standin):
 def test_route_explains_and_calls_nobody(gateway, standin):
     with gateway.client() as client:
         decision = client.post("/v1/route", json=HELLO).json()
+        share, nonsense = (
+            client.post("/v1/route", json=HELLO, headers={"x-thalamus-dial": dial}) for dial in ("0.05", "1.05")
+        )
     assert decision["steps"]
+    assert share.json()["dial"] == "0.05"
+    assert share.json()["threshold"] > decision["threshold"]
+    assert (nonsense.status_code, nonsense.json()["error"]["param"]) == (400, "x-thalamus-dial")
     assert decision["targets"]
     assert 0 <= decision["p_fast"] <= 1
     assert not reached(standin)

@@ -105,6 +105,19 @@ def test_another_wording_gets_the_answer_and_other_questions_do_not(semantic):
     assert "France" not in metrics
 
 
+def test_an_answer_that_its_caller_calls_wrong_is_given_to_no_other_words_any_more(semantic):
+    keep(semantic, "What is the capital of Peru?")
+    reworded = "Can you tell me what Peru's capital city is?"
+    hit = ask(semantic, reworded)
+    assert told(hit) == "hit-semantic"
+    given = {"decision_id": hit.headers["x-thalamus-decision-id"], "rating": "down"}
+    with semantic.client(headers={"authorization": "Bearer sk-ada"}) as client:
+        until(lambda: client.post("/v1/feedback", json=given).is_success, "the decision was not remembered")
+        assert 'thalamus_false_hits_total{cache="hit-semantic"} 1.0' in client.get("/metrics").text
+    assert told(ask(semantic, reworded)) == "miss"
+    assert told(ask(semantic, "What is the capital of Peru?")) == "hit-exact"
+
+
 def test_chinese_is_understood(semantic):
     gateway = semantic
     keep(gateway, "怎么学吉他？")

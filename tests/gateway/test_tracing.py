@@ -3,11 +3,14 @@
 import http.client
 import json
 import re
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gateway.app import create_app
+from gateway.settings import Settings, SettingsError
 from tests.gateway.otlp_receiver import CLIENT, running_collector
 from tests.gateway.serving import running_gateway, settings_over
 
@@ -36,8 +39,9 @@ def traced_gateway(session_standin, collector, tmp_path_factory):
         cache={"mode": "exact"},
         keys=[{"name": "dev", "key": "sk-thalamus-tests-0123456789abcdef0123456789"}],
     )
-    settings["tiers"] = {"fast": ["swift", "sage"], "deep": "sage"}
-    settings["attempts"] |= {"most": 4, "patience_s": 5, "retries_per_s": 1000, "retry_share": 1}
+    settings["tiers"] = {"fast": ["swift", "sage"], "deep": "sage", "fast-mini": ["swift", "sage"]}
+    hedge = {"tiers": ["fast-mini"], "least_s": 0.2, "share": 1.0}
+    settings["attempts"] |= {"most": 4, "patience_s": 5, "retries_per_s": 1000, "retry_share": 1, "hedge": hedge}
     with running_gateway(settings, tmp_path_factory.mktemp("traced")) as running:
         yield running
 
@@ -123,6 +127,25 @@ def test_every_attempt_of_a_fallback_or_retry_is_a_span(traced_gateway, standin,
     assert root.attributes["thalamus.attempts"] == 2
     sent = [one["headers"]["traceparent"] for one in backend_calls(standin)]
     assert [one.split("-")[2] for one in sent] == [span.span_id for span in calls]
+
+
+def test_a_hedge_is_a_span_beside_the_call_that_it_overtakes(traced_gateway, standin, collector):
+    for seed in range(100, 121):  # until it is known how long an answer usually takes to begin
+        ask(traced_gateway, model="fast-mini", seed=seed)
+    standin.behave(faults=["stall-before-headers"], fault_limit=1)
+    answer = ask(traced_gateway, model="fast-mini", seed=121)
+    assert answer.headers["x-thalamus-attempts"] == "swift=hedged, sage=ok"
+    _root, spans = trace_of(answer, collector)
+    slow, hedge = sorted((span for span in spans if span.kind == CLIENT), key=lambda span: span.started)
+    assert (slow.name, hedge.name) == ("chat swift-1", "chat sage-1")
+    assert slow.attributes["thalamus.cancelled"] is True
+    assert hedge.attributes["gen_ai.usage.output_tokens"] > 0
+    assert hedge.started < slow.ended, "they ran side by side"
+    assert slow.parent_id == hedge.parent_id
+    assert {one["headers"]["traceparent"].split("-")[2] for one in backend_calls(standin)[-2:]} == {
+        slow.span_id,
+        hedge.span_id,
+    }
 
 
 def test_a_kept_answer_calls_nobody(traced_gateway, standin, collector):
@@ -262,3 +285,15 @@ def test_environment_variables_of_opentelemetry_are_enough_and_the_end_flushes(s
         assert root.resource["service.name"] == "brain"
         assert root.resource["deployment.environment.name"] == "here"
         assert collector.headers[0]["x-scope"] == "tests"
+
+
+async def test_without_the_extra_the_start_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "gateway.tracing.export", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    app = create_app(Settings.model_validate(settings_over("http://127.0.0.1:9", **traced("http://127.0.0.1:9"))))
+    wanted = r"tracing: it needs OpenTelemetry \(opentelemetry.* is missing\): pip install 'thalamus-gateway\[otel\]'"
+    with pytest.raises(SettingsError, match=wanted):
+        async with app.router.lifespan_context(app):
+            pass

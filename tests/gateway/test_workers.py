@@ -1,6 +1,7 @@
 """Several workers on one port, with a Redis between them: what they share, and what becomes of one that dies."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -69,15 +70,15 @@ def metric(text: str, name: str) -> float:
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{[^}}]*\}})? ([\d.e+]+)$", text, re.MULTILINE))
 
 
-async def crowd(gateway, count: int) -> list[int]:
-    """Send requests at once, each on a connection of its own."""
+async def crowd(gateway, count: int, asked=HELLO) -> list[tuple[int, dict[str, str]]]:
+    """Send requests at once, each on a connection of its own; give the statuses and headers."""
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     async with aiohttp.ClientSession(gateway.url, connector=connector) as session:
 
-        async def ask() -> int:
-            async with session.post(CHAT, json=HELLO) as answer:
+        async def ask() -> tuple[int, dict[str, str]]:
+            async with session.post(CHAT, json=asked) as answer:
                 await answer.read()
-                return answer.status
+                return answer.status, dict(answer.headers)
 
         return await asyncio.gather(*(ask() for _ in range(count)))
 
@@ -88,7 +89,7 @@ def test_any_worker_gives_the_metrics_of_all_and_both_have_work(world):
     two.behave(first_byte_ms=100)
     spent = [psutil.Process(worker).cpu_times().user for worker in workers_of(gateway)]
     before = metric(on_a_fresh_connection(gateway, "GET", "/metrics").text, "thalamus_requests_total")
-    assert set(asyncio.run(crowd(gateway, 100))) == {200}
+    assert {status for status, _ in asyncio.run(crowd(gateway, 100))} == {200}
     gateway.records(100)
     shown = {
         metric(answer.text, "thalamus_requests_total") - before for answer in everywhere(gateway, "GET", "/metrics")
@@ -113,7 +114,7 @@ def test_a_replica_that_wants_rest_is_left_alone_by_all_workers(world):
     until(lambda: _conditions(gateway, "a") == {"cooling"})
     one.reset()
     two.reset()
-    assert set(asyncio.run(crowd(gateway, 30))) == {200}
+    assert {status for status, _ in asyncio.run(crowd(gateway, 30))} == {200}
     assert not [request for request in one.requests() if request["method"] == "POST"]
 
 
@@ -122,7 +123,7 @@ def test_a_breaker_that_opens_at_one_worker_is_open_at_all(world):
     one.behave(faults=["status-500"], fault_rate=1.0)
 
     def is_open_everywhere() -> bool:
-        assert set(asyncio.run(crowd(gateway, 20))) == {200}, "the other replica answers"
+        assert {status for status, _ in asyncio.run(crowd(gateway, 20))} == {200}, "the other replica answers"
         return _breakers(gateway, "a") == {"open"}
 
     until(lambda: _conditions(gateway, "a") == {"serving"}, 30)  # the rest of the test before is over
@@ -173,6 +174,61 @@ def test_a_worker_that_dies_is_replaced_knows_what_the_others_know_and_its_count
     until(lambda: _conditions(gateway, "b") == {"serving"})
 
 
+def test_feedback_and_the_live_view_reach_every_workers_decisions(world):
+    check_that_workers_know_each_others_decisions(world[0])
+
+
+def check_that_workers_know_each_others_decisions(gateway):
+    """Ask on connections of their own until both workers have decided, then of each decision on each connection."""
+    with gateway.client() as client, client.stream("GET", "/admin/decisions/stream") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": watching"
+        time.sleep(0.3)  # the other worker hears of the watcher
+        answers = [on_a_fresh_connection(gateway, "POST", CHAT, json=HELLO) for _ in range(12)]
+        asked = {answer.headers["x-thalamus-decision-id"] for answer in answers}
+        events = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+        shown = [next(events)["id"] for _ in asked]
+    assert asked == set(shown)
+    given = [
+        on_a_fresh_connection(gateway, "POST", "/v1/feedback", json={"decision_id": name, "rating": "up"})
+        for name in asked
+    ]
+    assert {answer.status_code for answer in given} == {200}
+    for listed in everywhere(gateway, "GET", "/admin/decisions", 6):
+        assert asked <= {one["id"] for one in listed.json()["decisions"]}
+    replays = [
+        on_a_fresh_connection(gateway, "POST", f"/admin/decisions/{name}/replay", params={"dial": "max"})
+        for name in asked
+    ]
+    assert {answer.status_code for answer in replays} == {200}
+    assert on_a_fresh_connection(gateway, "POST", "/v1/feedback", json=LOST).status_code == 404
+
+
+PATIENT = {"budget_ms": 10_000}
+
+
+def check_that_a_false_hit_is_one_for_all_workers(gateway):
+    """Each has an index of its own, and the same answer under the same name in it. A crowd reaches both."""
+
+    def ask(text: str) -> list[tuple[str, str]]:
+        asked = {"model": "deep", "messages": [{"role": "user", "content": text}], "temperature": 0}
+        told = asyncio.run(crowd(gateway, 40, asked))
+        time.sleep(0.3)  # what is kept is kept behind the answer, and the other worker hears of feedback
+        return [(headers["x-thalamus-cache"], headers["x-thalamus-decision-id"]) for _, headers in told]
+
+    ask("What is the capital of Peru?")
+    reworded = "Can you tell me what Peru's capital city is?"
+    hits = ask(reworded)
+    assert {cache for cache, _ in hits} == {"hit-semantic"}
+    given = {"decision_id": hits[0][1], "rating": "down"}
+    assert on_a_fresh_connection(gateway, "POST", "/v1/feedback", json=given).is_success
+    time.sleep(0.3)
+    assert "hit-semantic" not in {cache for cache, _ in ask(reworded)}
+
+
+LOST = {"decision_id": "no-such-decision", "rating": "up"}
+
+
 def test_a_start_that_fails_in_the_workers_ends_with_their_status(tmp_path, standin):
     log = {"path": str(tmp_path / "nowhere" / "decisions.jsonl")}
     settings = settings_over(standin.url, server={"workers": 2}, decision_log=log)
@@ -184,10 +240,13 @@ def test_without_redis_it_is_said_what_workers_do_not_share_and_a_killed_supervi
     tmp_path, standin
 ):
     metrics = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}  # who is killed tidies nothing up
-    with running_gateway(settings_over(standin.url, server={"workers": 2}), tmp_path, environment=metrics) as gateway:
+    settings = settings_over(standin.url, server={"workers": 2}, cache={"mode": "semantic", "semantic": PATIENT})
+    with running_gateway(settings, tmp_path, environment=metrics) as gateway:
         assert "without redis.url each has limits, cache" in gateway.log()
         told = on_a_fresh_connection(gateway, "POST", "/admin/backends/swift/drain").json()["told"]
         assert told == "this process"
+        check_that_workers_know_each_others_decisions(gateway)
+        check_that_a_false_hit_is_one_for_all_workers(gateway)
         workers = workers_of(gateway)
         gateway.kill()
         until(lambda: not any(psutil.pid_exists(worker) for worker in workers))

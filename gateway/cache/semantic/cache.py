@@ -20,10 +20,11 @@ from gateway.cache.store import StoreUnavailable
 
 @dataclass(frozen=True, slots=True)
 class SimilarHit:
-    """A kept answer to a similar prompt, and the cosine between the two."""
+    """A kept answer to a similar prompt, and the cosine between the two; `entry` is the prompt's partition and name."""
 
     hit: Hit
     similarity: float
+    entry: tuple[str, str]
 
 
 class SemanticCache:
@@ -71,6 +72,10 @@ class SemanticCache:
         """Forget what this process holds of a tenant's prompts; what Redis holds goes with the tenant's answers."""
         self._index.forget(owner_tag(tenant))
 
+    async def disown(self, entry: tuple[str, str]) -> None:
+        """Give a kept answer to nobody but those who ask in its own words, for it was none to others."""
+        await self._remove(*entry)
+
     async def _add(self, prompt: Prompt, key: str, plan: Plan) -> Literal["stored", "late", "unavailable"]:
         vector = await self._embedder.embed(prompt.text)
         if vector is None:
@@ -102,7 +107,7 @@ class SemanticCache:
             key = f"{VERSION}:{{{owner_of(prompt.partition)}}}:{one.name.partition(':')[0]}"
             seen = await self._exact.look(key, plan)
             if isinstance(seen, Hit):
-                return SimilarHit(seen, one.similarity)
+                return SimilarHit(seen, one.similarity, (prompt.partition, one.name))
             if seen == "miss":
                 await self._remove(prompt.partition, one.name)
         return SimilarLookedUp("gone")

@@ -12,7 +12,7 @@ from gateway.surfaces.responses.sealing import Seal
 
 @dataclass(frozen=True, slots=True)
 class ResponsesRoom:
-    """Built by `gateway.app`, part of its rooms."""
+    """Built by `gateway.building`, part of its rooms."""
 
     store: ResponseStore
     events: EventStore

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _read_arguments(arguments)
     engine = two_tier_engine(load_bundle(options.bundle))
     parts = _judge_parts(engine, load_suite())
-    shown = ["open", "held back"] if options.open == options.held_back else ["open" if options.open else "held back"]
+    shown = list(parts) if options.open == options.held_back else ["open" if options.open else "held back"]
     # Both figures may be seen at any time; what was missed in the held-back part only when asked for by name.
     told = [name for name in shown if name == "open" or options.held_back]
     if options.json:
@@ -53,6 +53,7 @@ def _judge_parts(engine: Engine, suite: Sequence[Script]) -> Mapping[str, Judgem
     return {
         "open": judge(engine, [script for script in suite if not script.held_back]),
         "held back": judge(engine, [script for script in suite if script.held_back]),
+        "whole": judge(engine, suite),
     }
 
 

@@ -55,6 +55,15 @@ def test_a_cascade_asks_twice_only_near_the_threshold():
     cascade = BundleCascade(load_bundle("reflex-v1"), Counting())
     assert cascade.estimate(HI).model == "reflex-v1"
     near = cascade.thresholds["balanced"]
-    glanced = cascade.glance(HI)
+    glanced = cascade.at_once.estimate(HI)
     assert not cascade.unsure(glanced, near)
     assert cascade.unsure(glanced, glanced.difficulty + 0.01)
+
+
+def test_what_answers_at_once_never_asks_the_slow_model_and_has_the_cascades_thresholds():
+    slow = Counting()
+    cascade = BundleCascade(load_bundle("reflex-v1"), slow, band=1.0)
+    assert cascade.estimate(HI).model == "heuristic"
+    assert cascade.at_once.estimate(HI).model == "reflex-v1"
+    assert slow.batches == [1]
+    assert cascade.at_once.thresholds == slow.thresholds

@@ -265,6 +265,29 @@ async def test_the_first_may_still_win():
     assert world.results() == ["fast=ok"]
 
 
+async def test_what_was_waited_for_in_vain_is_no_time_of_the_gateways():
+    world = World(fast=["f1"], deep=["d1"])
+
+    async def ask(step: Step) -> Answered:
+        await asyncio.sleep(0.05)
+        if step.target.backend == "fast":
+            step.lease.release()
+            raise failed()
+        return await world.ask(step)
+
+    await world.course("fast", "deep").run(ask)
+    assert 0.04 < world.record.upstream_s < 0.1, "a call that goes well counts for itself"
+
+
+async def test_the_time_before_a_hedge_that_wins_was_waited_for_the_first():
+    world = World(fast=["f1", "f2"])
+    world.backends["fast"].pool.replicas[1].tokens = 10_000
+    world.script = {"f1": [30.0], "f2": []}
+    await hedged(world, "fast").run(world.ask)
+    assert world.results() == ["fast=hedged", "fast=ok"]
+    assert 0.005 < world.record.upstream_s < 5
+
+
 async def test_other_tiers_are_not_hedged():
     world = World(deep=["d1", "d2"])
     world.script = {"d1": [0.06], "d2": [0.06]}

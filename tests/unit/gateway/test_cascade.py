@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from gateway.accounting import Accounts, Attempt, Record, Spending
 from gateway.answer_check import Finding, check_answer, confidence, read_verdict, without_logprobs
-from gateway.app import Builder
+from gateway.building import Builder
 from gateway.metrics import Metrics
 from gateway.prices import Price, Usage
 from gateway.settings import SettingsError, load_settings

@@ -263,6 +263,19 @@ class TestAnswers:
         [request] = anthropic.requests
         assert (request.headers["x-api-key"], request.headers["x-team"]) == (KEY, "blue")
 
+    async def test_the_trace_goes_on_at_the_provider_beside_the_backends_own_headers(self, anthropic, openai):
+        context = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "vendor=x"}
+        body = json.dumps({"messages": USER}).encode()
+        async with started(anthropic.url, headers={"x-team": "blue"}) as upstream:
+            await (await upstream.open("chat/completions", body, context)).read()
+            await (await upstream.open("chat/completions", body)).read()
+        async with started(openai.url + "/v1", "openai/some-model") as upstream:
+            await (await upstream.open("chat/completions", body, context)).read()
+        with_it, without = (dict(request.headers) for request in anthropic.requests[-2:])
+        sent = (with_it, openai.requests()[-1]["headers"])
+        assert [{name: headers[name] for name in context} for headers in sent] == [context, context]
+        assert (with_it["x-team"], without["x-team"], "traceparent" in without) == ("blue", "blue", False)
+
     async def test_embeddings_are_served(self, compatible, openai):
         answer = await compatible.open("embeddings", b'{"model": "x", "input": ["a", "b"], "encoding_format": "float"}')
         vectors = json.loads(await answer.read())["data"]

@@ -1,6 +1,7 @@
 """What is counted: each metric is declared once and described, and callers cannot invent series."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,19 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from classifiers.bundle import list_bundles, load_bundle
-from classifiers.types import Kind
+from classifiers.language import LANGUAGES, language_of
+from classifiers.traits import SIGNALS, place
+from classifiers.types import Conversation, Kind, Turn
 from gateway.accounting import Attempt, Outcome, Record
+from gateway.limits.spending import MOST_TENANTS
 from gateway.metrics import Metrics
-from gateway.metrics.catalogue import CATALOGUE
+from gateway.metrics.batch import Batch
+from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
-from gateway.metrics.recording import MOST_TENANTS
 from gateway.prices import Usage
-from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Target, Tier
+from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Signal, Target, Tier
+from tests.bench.recording import LIMIT_US, measure
 
 MOST_SERIES = 2500
 """Of one gateway with two backends, whatever callers do."""
@@ -78,7 +83,9 @@ def test_ten_thousand_invented_models_keys_and_users_make_no_more_series_than_st
 def decided(before, after, reason):
     session = Session(before, "b", 0.5) if before else None
     record = Record("chat")
-    record.request = RouteRequest(model="auto", conversation=None, bounds=Bounds(), session=session)
+    record.request = RouteRequest(
+        model="auto", conversation=Conversation.from_prompt("hello"), bounds=Bounds(), session=session
+    )
     record.decision = Decision(
         id="d", tier=after, targets=(Target("b", None, after),), reason=reason, effort=None, effort_asked=None,
         difficulty=0.5, kind=None, threshold=0.5, dial="balanced", estimate=None, steps=(),
@@ -102,6 +109,13 @@ def test_a_change_of_tier_within_a_conversation_is_counted_by_whose_will_it_was(
     assert value(metrics, "thalamus_tier_changes_total") == (1 if counted else 0)
     if counted:
         assert value(metrics, "thalamus_tier_changes_total", direction=counted[0], by=counted[1]) == 1
+
+
+def test_the_language_is_counted_as_the_decision_read_it():
+    metrics, record = Metrics(), decided(None, Tier.DEEP, Reason.DIFFICULTY)
+    record.decision = replace(record.decision, kind=Kind.CHAT, signals=(Signal("language", "zh"),))
+    metrics.record_request(record)
+    assert value(metrics, "thalamus_decisions_by_language_total", language="zh", tier="deep") == 1
 
 
 def test_time_per_token_is_of_streams_that_a_backend_gave():
@@ -139,15 +153,15 @@ def test_the_stability_index_is_that_of_the_formula():
 
 def test_traffic_that_moves_away_from_training_is_seen_and_seen_no_more_when_it_comes_back():
     drift = Drift(REFERENCE, last=400, fewest=200)
-    kinds = list(Kind)
+    kinds, asked = list(Kind), Conversation.from_prompt("What is the capital of France?")
 
     def traffic(shares):
         for at, share in enumerate(shares):
             for number in range(round(400 * share)):
-                drift.note(at / 10 + 0.05, kinds[number % 5])
+                drift.note(place(asked, at / 10 + 0.05, kinds[number % 5]))
 
     for _ in range(199):
-        drift.note(0.0, Kind.CHAT)
+        drift.note(place(asked, 0.0, Kind.CHAT))
     assert drift.indices() == {}
     traffic(REFERENCE["difficulty"])
     assert drift.indices() == pytest.approx({"difficulty": 0, "kind": 0}, abs=0.01)
@@ -157,8 +171,86 @@ def test_traffic_that_moves_away_from_training_is_seen_and_seen_no_more_when_it_
     assert drift.indices()["difficulty"] < 0.01
 
 
+def test_a_conversation_has_its_place_in_every_signal():
+    turns = (Turn("user", "Salut"), Turn("assistant", "Bonjour !"), Turn("user", "Pourquoi le ciel est bleu ?"))
+    found = place(Conversation(turns, tools=3), 0.35, Kind.KNOWLEDGE)
+    assert dict(zip(SIGNALS, found, strict=True)) == {
+        "difficulty": 3,
+        "kind": list(Kind).index(Kind.KNOWLEDGE),
+        "language": LANGUAGES.index("fr"),
+        "length": 1,
+        "turns": 1,
+        "tools": 1,
+    }
+    edges = [place(Conversation((Turn("user", "x" * size),)), 1.0, Kind.CHAT)[3] for size in (0, 31, 32, 10**6)]
+    assert edges == [0, 0, 1, SIGNALS["length"] - 1]
+
+
 def test_every_bundle_says_what_drift_is_measured_against():
     for name in list_bundles():
         reference = load_bundle(name).reference
-        assert {signal: len(shares) for signal, shares in reference.items()} == {"difficulty": 10, "kind": len(Kind)}
+        assert {signal: len(shares) for signal, shares in reference.items()} == dict(SIGNALS)
         assert all(sum(shares) == pytest.approx(1, abs=0.001) for shares in reference.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is the capital of France?", "en"),
+        ("translate 你好 into English for me please", "en"),
+        ("用 Python 写一个快速排序", "zh"),
+        ("東京の人口は?", "ja"),
+        ("서울의 인구는?", "ko"),
+        ("Напиши стихи об осени", "cyrillic"),
+        ("ما هي عاصمة فرنسا؟", "arabic"),
+        ("Wie ist das Wetter und was mache ich mit dem Garten?", "de"),
+        ("Écris une lettre pour mon ami, avec des fautes", "fr"),
+        ("¿Cuál es la capital de Francia y por qué?", "es"),
+        ("x = f(y)", "other"),
+        ("", "other"),
+    ],
+)
+def test_a_questions_language_is_told_by_its_script_or_its_common_words(text, language):
+    assert language_of(text) == language
+    assert language in LANGUAGES
+
+
+def test_times_of_rooms_leave_out_what_was_waited_for_and_add_up():
+    record, metrics = Record("chat"), Metrics()
+    record.leave("parse")
+    record.upstream_s += 1000.0
+    record.leave("open")
+    record.leave("open")
+    assert 0 <= record.rooms_s["open"] < 1
+    record.queued_s = 2.0
+    for _ in range(2):
+        metrics.record_rooms(record)
+    assert value(metrics, "thalamus_room_seconds_total", room="queue") == 4
+    assert value(metrics, "thalamus_room_seconds_total", room="parse") > 0
+
+
+def test_recording_a_request_costs_no_more_than_a_slow_machine_excuses():
+    figures = measure(rounds=3)
+    assert figures["metrics"] + figures["times of rooms"] < 5 * LIMIT_US
+
+
+def test_what_is_added_up_first_comes_to_the_same_as_what_is_counted_at_once():
+    metrics, values = Metrics(), [0.0, 0.005, 0.0051, 1.0, 599.9, 600.0, 601.0, 1e9]
+    batch = Batch(metrics._child)
+    for number in values:
+        metrics._child(REQUEST_SECONDS, "chat", "fast").observe(number)
+        batch.observe(REQUEST_SECONDS, "chat", "deep", value=number)
+        metrics._child(SHED).inc(number)
+        batch.count(COST, "swift", by=number)
+    assert value(metrics, "thalamus_cost_dollars_total") == 0, "nobody has looked"
+    batch.write()
+    batch.write()
+    by_tier = [
+        {(name, *(part for part in labels if part[0] == "le")): number for name, labels, number in series_of(metrics)
+         if name.startswith("thalamus_request_seconds") and ("tier", tier) in labels}
+        for tier in ("fast", "deep")
+    ]  # fmt: skip
+    assert by_tier[0] == by_tier[1]
+    assert (
+        value(metrics, "thalamus_cost_dollars_total") == value(metrics, "thalamus_shed_requests_total") == sum(values)
+    )

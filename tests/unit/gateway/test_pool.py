@@ -51,6 +51,21 @@ async def test_the_least_loaded_is_chosen_by_calls_and_by_tokens():
     assert third.replica is second.replica
 
 
+async def test_room_to_spare_is_a_place_that_one_more_call_would_leave():
+    one, two = replica("one", limit=2), replica("two", limit=1)
+    chosen = pool(one, two)
+    assert chosen.has_room_to_spare()
+    held = [await chosen.lease(Asking())]
+    while held[-1].replica is not one:
+        held.append(await chosen.lease(Asking()))
+    assert not chosen.has_room_to_spare()
+    assert pool(replica("boundless")).has_room_to_spare()
+    two.draining = one.draining = True
+    for lease in held:
+        lease.release()
+    assert not chosen.has_room_to_spare(), "nobody may be called"
+
+
 async def test_load_follows_the_weights():
     small, large = replica("small"), replica("large", weight=3)
     chosen = pool(small, large)

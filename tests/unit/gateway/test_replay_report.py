@@ -337,9 +337,10 @@ REFUSED = [
     (["replay", "log", "--picture", "out.doc"], ".png"),
     (["calibrate", "empty", "--deep-share", "0.2"], "empty"),
     (["calibrate", "garbage", "--deep-share", "0.2"], "none of 2 lines is a prompt"),
-    (["calibrate", "log", "--deep-share", "0.2", "--dial", "loud"], "'loud' is no notch"),
+    (["calibrate", "log", "--deep-share", "0.2", "--dial", "loud"], "'loud' is no dial"),
     (["calibrate", "others", "--deep-share", "0.2"], "judged by heuristic, and logged without words"),
     (["calibrate", "log", "--deep-share", "1.2"], "less than or equal to 1"),
+    (["calibrate", "log"], "--deep-share: say which share"),
 ]
 
 
@@ -379,6 +380,20 @@ def test_calibrate_on_prompts_sets_the_threshold_and_leaves_the_rest_of_the_file
     config = (folder / "thalamus.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(config)["routing"] == {"dial": "balanced", "thresholds": {"cheap": found["threshold"]}}
     assert config.replace(f"  thresholds: {{cheap: {found['threshold']}}}\n", "") == CONFIG
+
+
+def test_a_dial_that_is_a_share_is_calibrated_to_it_and_keeps_its_word(log, folder, monkeypatch):
+    (folder / "thalamus.yaml").write_text(CONFIG.replace("balanced", "0.4"), encoding="utf-8")
+    result = run("calibrate", log, "--write", "--json", folder=folder, monkeypatch=monkeypatch)
+    found = json.loads(result.stdout)
+    assert (found["dial"], found["wanted"]) == ("0.4", 0.4)
+    written = (folder / "thalamus.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(written)["routing"]["thresholds"] == {"0.4": found["threshold"]}
+    replayed = run("replay", log, "--json", folder=folder, monkeypatch=monkeypatch)
+    tiers = json.loads(replayed.stdout)["tiers"]
+    assert tiers["deep"]["after"] / (2 * len(PROMPTS)) == pytest.approx(0.4, abs=0.02)
+    again = run("calibrate", log, "--deep-share", "0.2", "--json", folder=folder, monkeypatch=monkeypatch)
+    assert json.loads(again.stdout)["dial"] == "0.2"
 
 
 def test_writing_needs_a_file_to_write_to(log, tmp_path, monkeypatch):

@@ -11,10 +11,13 @@ import pytest
 from classifiers.bundle import BundleModel, load_bundle
 from classifiers.cascade import Batcher, BundleCascade
 from classifiers.types import Conversation, Estimate
+from gateway.app import create_app
 from gateway.second_opinion import SecondOpinion
+from gateway.settings import Settings
 from router.engine import Engine
 from router.guard import FellBack, GuardEvent, Overran
 from router.types import Effort, RouteRequest, Tier
+from tests.gateway.serving import settings_over
 from tests.golden.conversations.judging import two_tier_engine
 
 REQUEST = RouteRequest("auto", Conversation.from_prompt("What is the capital of Norway?"))
@@ -130,3 +133,15 @@ async def test_a_swapped_model_judges_from_the_next_batch_on(slow: Sure, reflex:
         estimate = await asyncio.wrap_future(batcher.submit(REQUEST.conversation))
     assert estimate.difficulty == 0.1
     assert slow.asked == 0
+
+
+async def test_in_the_gateway_the_event_loop_asks_the_fast_model_alone(reflex: BundleModel):
+    settings = settings_over("http://127.0.0.1:9", routing={"bundle": "cortex-v1", "second_budget_ms": 5000})
+    app = create_app(Settings.model_validate(settings))
+    async with app.router.lifespan_context(app):
+        rooms = app.state.rooms
+        at_once = rooms.engine.read(REQUEST)
+        in_time = await rooms.second_opinion.read(rooms.engine, REQUEST)
+    assert at_once.estimate.model == "reflex-v1"
+    assert in_time.estimate.model == "cortex-v1"
+    assert rooms.engine.model.thresholds != reflex.thresholds

@@ -95,6 +95,11 @@ BREAKAGES = [
         changed(keys=[{"name": "a", "key": "x", "models": ["biig"]}]),
         "keys.0.models: no tier, backend or alias is called 'biig'; did you mean 'big'?",
     ),
+    (
+        "a judge that is not there",
+        changed(shadow={"judge": "bgi"}),
+        "shadow.judge: no backend is called 'bgi'; did you mean",
+    ),
     ("open to all without keys", changed(server={"host": "0.0.0.0"}), "add `keys:` or listen on 127.0.0.1"),
     ("a variable that is not set", changed(backends__small__key="${NOT_SET_HERE}"), "NOT_SET_HERE is not set"),
     ("broken YAML", "backends: [", "not valid YAML"),
@@ -171,6 +176,21 @@ def test_without_any_configuration_the_model_in_the_box_serves_both_tiers():
     settings = SettingsSource().load()
     assert {backend.transport for backend in settings.backends.values()} == {"embedded"}
     assert settings.server.loopback
+
+
+@pytest.mark.parametrize(
+    ("written", "dial"),
+    [("quality", "quality"), (0.2, "0.2"), ("0.20", "0.2"), ({"deep_share": 0.25}, "0.25"), (1, "1"), (0, "0")],
+)
+def test_a_dial_is_a_notch_or_a_share(tmp_path, written, dial):
+    settings = load_settings(write(tmp_path, changed(routing={"dial": written, "thresholds": {0.2: 0.5}})), {})
+    assert (settings.routing.dial, settings.routing.thresholds) == (dial, {"0.2": 0.5})
+
+
+@pytest.mark.parametrize("written", ["loud", 1.5, -0.1, "nan", True, {"deep_share": 0.2, "more": 1}])
+def test_what_is_neither_is_refused(tmp_path, written):
+    with pytest.raises(SettingsError, match=r"routing\.dial: .*is no dial; there are: cheap"):
+        load_settings(write(tmp_path, changed(routing={"dial": written})), {})
 
 
 def test_the_shown_configuration_loads_again(tmp_path):

@@ -1,11 +1,17 @@
 """The vault: what is kept of an answer is found again in a stripped history, and put back where the family wants it."""
 
 import json
+import secrets
 from typing import Any
 
 import msgspec
 import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
 
+from gateway.cache.redis_guard import open_redis
+from gateway.cache.redis_store import RedisStore
+from gateway.cache.settings import RedisSettings
 from gateway.cache.store import MemoryStore, StoreUnavailable
 from gateway.reasoning import ReasoningOptions
 from gateway.upstream.dialects import load_dialects
@@ -15,6 +21,7 @@ from gateway.vault.keepsake import Keepsake
 from gateway.wire.body import parse
 from gateway.wire.chat import ChatRequest
 from router.types import Effort
+from tests.unit.gateway.redis_server import running_redis
 
 DIALECTS = load_dialects()
 UNIQUE = "call_00_9f8e7d6c5b4a39281706"
@@ -362,6 +369,38 @@ async def test_reasoning_is_forgotten_when_its_time_is_over():
     await keep_answer(vault, "acme", chat_of(USER), calling(reasoning_content=THOUGHT), "kimi-k3", "moonshot")
     now[0] = 61.0
     assert await vault.recall("acme", chat_of(USER, calling()), [DIALECTS.find("kimi-k3", "moonshot")]) == {}
+
+
+async def test_a_tenants_own_oldest_reasoning_makes_room_and_nobody_elses():
+    dialects = [DIALECTS.find("kimi-k3", "moonshot")]
+    vault = vault_over(MemoryStore(1 << 20), tenant_quota_bytes=20_000)
+    thought = {"reasoning_content": secrets.token_hex(1500)}  # which cannot be compressed
+    calls = [call(f"call_00_9f8e7d6c5b4a392817{number:02d}") for number in range(12)]
+    await keep_answer(vault, "globex", chat_of(USER), calling(**thought), "kimi-k3", "moonshot")
+    for one in calls:
+        await keep_answer(vault, "acme", chat_of(USER), calling(one, **thought), "kimi-k3", "moonshot")
+    found = [bool(await vault.recall("acme", chat_of(USER, calling(one)), dialects)) for one in calls]
+    assert (found[0], found[-1]) == (False, True)
+    assert found == sorted(found)
+    assert await vault.recall("globex", chat_of(USER, calling()), dialects)
+
+
+async def test_what_one_process_keeps_in_redis_another_puts_back_and_redis_forgets_in_time():
+    dialects = [DIALECTS.find("deepseek-v4", "deepseek")]
+    with running_redis() as server:
+        settings = RedisSettings(url=SecretStr(server.url), deadline_ms=1000)
+        async with open_redis(settings) as one, open_redis(settings) as another:
+            stores = [RedisStore(redis, key_prefix="t:") for redis in (one, another)]
+            keeping, recalling = (vault_over(store, encryption_key=b"k" * 32) for store in stores)
+            message = calling(reasoning_content=THOUGHT)
+            await keep_answer(keeping, "acme", chat_of(USER), message, "deepseek-v4", "deepseek")
+            found = await recalling.recall("acme", chat_of(USER, calling(), RESULT), dialects)
+            assert found[1].text == THOUGHT
+            assert await recalling.recall("globex", chat_of(USER, calling(), RESULT), dialects) == {}
+            raw = Redis.from_url(server.url)
+            lives = [await raw.pttl(key) async for key in raw.scan_iter("t:*")]
+            await raw.aclose()
+    assert 0 < min(lives) <= 60_000, "reasoning outlives vault.ttl_s; lists of keys may, and expire too"
 
 
 async def test_sealed_reasoning_is_not_in_the_store_as_text():

@@ -2,68 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
+import time
 import timeit
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.intent import Intent, read_intent
-
-CASES = Path(__file__).parent / "intent_cases"
-LANGUAGES = ("de", "en", "es", "fr", "ja", "ru", "zh")
-NEW_WORDING = ("new_wording_1", "new_wording_2")
-
-
-@dataclass(frozen=True)
-class Case:
-    wanted: str
-    trap: str
-    text: str
-
-    @property
-    def held_back(self) -> bool:
-        """A third of the cases, chosen by the text alone."""
-        return int(hashlib.sha256(self.text.strip().encode()).hexdigest(), 16) % 3 == 0
-
-
-def _read_cases(names: Sequence[str]) -> list[Case]:
-    return [Case(*row) for name in names for row in tomllib.loads((CASES / f"{name}.toml").read_text("utf-8"))["cases"]]
-
-
-TABLE = _read_cases(LANGUAGES)
-OPEN = [case for case in TABLE if not case.held_back] + _read_cases(NEW_WORDING)
-HELD_BACK = [case for case in TABLE if case.held_back]
-ORDINARY: list[str] = tomllib.loads((CASES / "ordinary.toml").read_text("utf-8"))["prompts"]
-
-
-def _said(text: str) -> str:
-    return read_intent(text).direction or "none"
+from router.intent.lexicon import languages
+from tests.unit.router.intent_cases import HELD_BACK, NEW, OPEN, ORDINARY, TABLE, Case, measure, said
 
 
 def test_the_table_is_large_and_holds_back_about_a_third():
     assert len(TABLE) >= 350
-    assert len({case.text for case in TABLE + OPEN}) == len(TABLE) + len(_read_cases(NEW_WORDING))
+    assert len({case.text for case in TABLE + OPEN}) == len(TABLE) + len(NEW)
     assert 0.28 < len(HELD_BACK) / len(TABLE) < 0.39
 
 
 @pytest.mark.parametrize("case", OPEN, ids=lambda case: f"{case.wanted}-{case.trap}-{case.text.strip()[:30]}")
 def test_every_open_case_reads_as_labelled(case: Case):
-    assert _said(case.text) == case.wanted
+    assert said(case.text) == case.wanted
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_precision_and_recall_are_at_least_95_percent_on_the_held_back_third(direction: str):
-    said = {case.text for case in HELD_BACK if _said(case.text) == direction}
-    wanted = {case.text for case in HELD_BACK if case.wanted == direction}
+    figures = measure(HELD_BACK, direction)
 
-    assert len(said & wanted) / len(said) >= 0.95
-    assert len(said & wanted) / len(wanted) >= 0.95
+    assert figures.precision >= 0.95
+    assert figures.recall >= 0.95
 
 
 def test_no_ordinary_prompt_reads_as_intent():
@@ -164,6 +132,21 @@ def test_the_time_is_bounded_whatever_is_repeated_and_however_often(unit: str):
     read_intent(f"{unit}Think hard.")
 
     assert _quickest_milliseconds(unit * 200_000 + "Think hard.") < 40
+
+
+def test_a_phrase_is_compiled_in_no_time_when_a_prompt_first_says_it():
+    """It happens within a decision, which has five milliseconds. Measured beside a class of thousands of letters."""
+
+    def compile_all(patterns: list[str]) -> float:
+        re.purge()
+        began = time.thread_time()
+        for pattern in patterns:
+            re.compile(pattern)
+        return time.thread_time() - began
+
+    phrases = [phrase.written for language in languages() for phrase in language.phrases]
+    one_large_class = min(compile_all([r"[^\W\u3040-\u30ff\u3400-\u9fff]"]) for _ in range(3))
+    assert compile_all(phrases) < len(phrases) / 2 * one_large_class
 
 
 PIECES = st.sampled_from(

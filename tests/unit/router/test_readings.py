@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import Conversation, Estimate, Kind, Turn
-from router.readings import Readings, _digest
+from router.readings import LONGEST, Readings, _digest
 
 
 @dataclass
@@ -55,6 +55,14 @@ def test_whatever_differs_is_judged_anew(other):
     readings.read("acme", chat("hello", "you"))
     readings.read(*other)
     assert model.asked == 2
+
+
+def test_what_is_too_long_to_digest_is_read_anew():
+    model = Counting()
+    readings = Readings(model)
+    for words, asked in (("x" * LONGEST, 1), ("x" * (LONGEST + 1), 3)):
+        assert readings.read("acme", chat(words)) == readings.read("acme", chat(words))
+        assert model.asked == asked
 
 
 def test_the_least_recently_used_leave_first():

@@ -212,6 +212,8 @@ def test_a_line_keeps_or_gets_the_judgement_of_a_model_or_has_none_of_it():
     assert judged_by(wordless, ByWord()) == wordless
     assert judged_by(wordless, two) is None
     assert judged_by(worded, two).facts.estimate.difficulty == pytest.approx(0.7)
+    assert judged_by(wordless, ByWord(f"quick+{ByWord().name}")) == wordless
+    assert judged_by(wordless, ByWord("quick+slow")) is None
 
 
 def test_an_engine_at_a_threshold_differs_in_nothing_else():

@@ -112,10 +112,16 @@ spec:
             - {name: config, mountPath: /etc/thalamus, readOnly: true}
             - {name: state, mountPath: /var/lib/thalamus}
             - {name: tmp, mountPath: /tmp}
+            {{- with $root.Values.bundles.claim }}
+            - {name: bundles, mountPath: /bundles, subPath: bundles, readOnly: true}
+            {{- end }}
       volumes:
         - {name: config, configMap: {name: {{ .name }}}}
         - {name: state, emptyDir: {sizeLimit: 1Gi}}
         - {name: tmp, emptyDir: {sizeLimit: 256Mi}}
+        {{- with $root.Values.bundles.claim }}
+        - {name: bundles, persistentVolumeClaim: {claimName: {{ . }}, readOnly: true}}
+        {{- end }}
 {{- end -}}
 
 {{- define "thalamus.configMap" -}}
