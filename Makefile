@@ -11,7 +11,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 IMAGE_LOCK := $(LOCK) --constraints requirements/dev.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview tools manifests rehearse pictures lock clean
+.PHONY: help serve install dev system test check format conformance conformance-vllm bench chaos soak bench-litellm dashboards dashboards-preview tools manifests rehearse pictures picture-fonts lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,10 @@ chaos: dev  ## do harm for ten minutes, and write docs/reliability.md
 soak: dev  ## an hour at 200 requests/s: nothing may grow or be left behind (SOAK_ARGS='--minutes 10 --rate 50')
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
-pictures: dev  ## take the pictures of the console in docs/pictures again (needs chromium)
+pictures: dev system picture-fonts  ## take the pictures of the console and of a dashboard in docs/pictures again
 	$(BIN)/python -m tests.console.pictures
+	$(BIN)/python -m tests.dashboards .cache/dashboards
+	$(BIN)/python -m tests.console.squeezing .cache/dashboards/overview.png docs/pictures/dashboard-overview.png
 
 bench-litellm: dev  ## install LiteLLM's proxy, for `make bench` to compare with
 	$(UV) venv --quiet .cache/bench-litellm
@@ -110,11 +112,17 @@ $(UV):
 # What the tests run for real, as command:package of Debian's; other systems bring their own. No service is started.
 SYSTEM := redis-server:redis-server promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
   chromium:chromium nginx:nginx-light
+APT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get
 system:
 	@missing=(); for pair in $(SYSTEM); do command -v "$${pair%%:*}" >/dev/null || missing+=("$${pair##*:}"); done; \
 	if (( $${#missing[@]} )); then \
-	  echo "installing $${missing[*]} for the tests" && \
-	  $(if $(filter 0,$(shell id -u)),,sudo) apt-get update -qq && \
-	  $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-	    apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+	  echo "installing $${missing[*]} for the tests" && $(APT) update -qq && \
+	  $(APT) install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+	fi
+
+# Fonts for the pictures alone: a reader's browser brings its own.
+picture-fonts:
+	@if [[ -z "$$(fc-list :lang=zh)" || -z "$$(fc-list Inter)" ]]; then \
+	  echo "installing fonts for the pictures" && $(APT) update -qq && \
+	  $(APT) install -y -qq --no-install-recommends fonts-inter fonts-noto-cjk fonts-jetbrains-mono >/dev/null; \
 	fi

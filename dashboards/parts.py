@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from grafana_foundation_sdk.builders.common import StackingConfig, VizLegendOptions
+from grafana_foundation_sdk.builders.common import StackingConfig, VizLegendOptions, VizTooltipOptions
 from grafana_foundation_sdk.builders.dashboard import (
     AnnotationQuery,
     Dashboard,
@@ -19,7 +19,13 @@ from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.builders.stat import Panel as Stat
 from grafana_foundation_sdk.builders.timeseries import Panel as Timeseries
-from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement, StackingMode
+from grafana_foundation_sdk.models.common import (
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+)
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
@@ -41,6 +47,9 @@ VARIABLES = {
     "backend": 'label_values(thalamus_attempts_total{cluster=~"$cluster"}, backend)',
 }
 """What can be chosen at the top; "all" also takes series that lack the label, as those of a single cluster do."""
+
+
+_LEGEND = VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,8 @@ def graph(
         .span(width)
         .height(8)
         .fill_opacity(40 if is_stacked else 8)
-        .legend(VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM))
+        .legend(_LEGEND)
+        .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     )
     if is_stacked:
         panel = panel.stacking(StackingConfig().mode(StackingMode.NORMAL))

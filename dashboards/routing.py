@@ -155,8 +155,8 @@ def routing() -> Dashboard:
         ),
         graph(
             "Traffic against the training data",
-            "Level; where it stands matters less than that it moves. A rise of 0.25 means that much has changed; which signal "
-            "rises says what: other languages, longer prompts, more tools, another kind of work.",
+            "Level; where it stands matters less than that it moves. A rise of 0.25 means that much has changed; "
+            "which signal rises says what: other languages, longer prompts, more tools, another kind of work.",
             Q(gauge("thalamus_drift", "signal", how="max"), "{{signal}}"),
         ),
         graph(

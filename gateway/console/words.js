@@ -1,34 +1,38 @@
-// Every word of the page, in both languages.
-const en = {
-  skip: "Skip to content", views: "Views", playground: "Playground", live: "Live", dial: "Dial", backends: "Backends", keysView: "Keys and budgets", cache: "Cache",
-  playgroundLead: "See where a request goes and why, before anybody is called. Then ask both tiers and compare.",
-  prompt: "Prompt", promptHint: "Ask something easy, or something hard…", run: "Ask both", stop: "Stop", examples: "Try",
-  example1: "What is the capital of France?", example2: "Prove that there are infinitely many primes congruent to 3 mod 4.", example3: "Quick answer: what does HTTP 429 mean?",
-  decision: "Decision", waiting: "Type a prompt, and the decision appears here.", difficulty: "difficulty", goesDeep: "goes deep from", signals: "Signals", reasons: "Why", target: "Backend", effort: "Effort", kind: "Kind", reason: "Reason", runnerUp: "Runner-up", dialWord: "Dial", default: "default",
-  fast: "fast", deep: "deep", thinking: "Thinking", noAnswer: "No answer yet.", asking: "Asking…", time: "time", firstToken: "first token", tokens: "tokens", thinkingTokens: "thinking", cost: "cost", unpriced: "no price", whichBetter: "Which answer is better?", fastBetter: "Fast is better", same: "No difference", deepBetter: "Deep is better", thanks: "Counted. Thank you.",
-  liveLead: "The last decisions of this process, as they happen.", watching: "watching", paused: "paused", pause: "Pause", resume: "Resume", search: "Filter", searchHint: "backend, tenant, reason…", tier: "Tier", all: "all", when: "When", outcome: "Outcome", nothingYet: "Nothing decided yet", nothingYetMore: "Send a request, from the playground or your own client, and it appears here.", nothingFits: "No decision fits the filter.", noPrompts: "Prompts are not shown: content logging is off.", open: "Open", close: "Close", replayUnder: "Replay under", stays: "Stays with", becomes: "Would go to", nobody: "Nobody could serve it", saved: "saved", attempts: "Attempts", tenant: "Tenant", key: "Key", threshold: "Threshold",
-  dialLead: "What each notch costs and what it is worth, on the bundle's validation data and on your own last requests.", curve: "Cost and quality", curveOf: "Data", allSources: "all validation sources, as the model claims", observed: "observed outcomes", threshold2: "Threshold", deepShare: "Share of deep calls", quality: "Right answers", per1000: "Per 1,000 requests", againstNow: "against the set dial", here: "set now", ownTraffic: "Your last requests at each notch", ownNone: "No requests yet: the figures appear with the first.", requests: "requests", curveNote: "Dollars assume the tiers' prices and answers of {n} tokens besides thinking.", curveUnpriced: "No prices are known for these backends, so the curve shows shares and not dollars.", noCurve: "This bundle holds no curve: thalamus evaluate --report writes one.", setIt: "To set it, put this into thalamus.yaml:", move: "Move the threshold",
-  backendsLead: "Every replica: whether it serves, what is in flight, how slow it has been.", replica: "Replica", condition: "Condition", breaker: "Breaker", inFlight: "In flight", slowness: "Slowness", inLine: "In line", drain: "Drain", undrain: "Take back", drained: "Drained: no new calls.", undrained: "Serves again.",
-  keysLead: "Who may call, and what they have spent in the last 30 days.", name: "Name", status: "Status", spent: "Spent", limits: "Limits", create: "New key", revoke: "Revoke", revokeSure: "Revoke the key “{n}” for good?", token: "Copy the key now: it cannot be shown again.", budget: "Dollars a day (optional)", noKeys: "No keys yet", noKeysMore: "Without keys, everybody on this machine may call. The first key closes the gateway to all others.", createWarn: "From then on callers need a key.", spending: "Spending by tenant", input: "input", output: "output", ledgerOff: "Nothing is booked: ledger.place is off.", cancel: "Cancel", done: "Done", ofBudget: "of {n} a day",
-  cacheLead: "Answers kept for the same request of the same tenant.", mode: "Mode", held: "Kept here", entries: "answers", place: "Place", hits: "Hits", hitRate: "Hit rate", ttl: "Kept for", erase: "Erase a tenant", eraseMore: "Forgets the tenant's answers, conversations, responses and reasoning.", eraseDo: "Erase", eraseSure: "Erase everything kept of “{n}”?", erased: "Erased", off: "off", cacheOff: "The cache is off", cacheOffMore: "Set cache.mode to exact to keep answers.", outcomes: "Requests by outcome",
-  adminNeeded: "This view needs the admin key", adminNeededMore: "It is kept in this tab alone and sent as a header.", enterKey: "Enter keys", keysTitle: "Keys for this tab", apiKey: "API key (for asking)", adminKey: "Admin key (for the other views)", keep: "Keep", forget: "Forget both", keyButton: "Keys", theme_light: "Light", theme_dark: "Dark", themeTo: "Change the theme", failed: "That did not work", loading: "Loading…",
-};
-const zh = {
-  skip: "跳到正文", views: "视图", playground: "试一试", live: "实时", dial: "旋钮", backends: "后端", keysView: "密钥与预算", cache: "缓存",
-  playgroundLead: "在调用任何模型之前，先看请求会去哪里、为什么。然后让两个档位同时回答，比一比。",
-  prompt: "提示词", promptHint: "问一个简单的问题，或者一个难题……", run: "两边都问", stop: "停止", examples: "试试",
-  example1: "法国的首都是哪里？", example2: "证明：模 4 余 3 的素数有无穷多个。", example3: "快速回答：HTTP 429 是什么意思？",
-  decision: "决策", waiting: "输入提示词，决策会显示在这里。", difficulty: "难度", goesDeep: "深度档门槛", signals: "信号", reasons: "理由", target: "后端", effort: "思考强度", kind: "类型", reason: "原因", runnerUp: "次选", dialWord: "旋钮", default: "默认",
-  fast: "快速", deep: "深度", thinking: "思考", noAnswer: "还没有回答。", asking: "正在询问……", time: "用时", firstToken: "首个词元", tokens: "词元", thinkingTokens: "思考", cost: "费用", unpriced: "无价格", whichBetter: "哪个回答更好？", fastBetter: "快速更好", same: "没有差别", deepBetter: "深度更好", thanks: "已记录，谢谢。",
-  liveLead: "本进程最近的决策，实时显示。", watching: "实时", paused: "已暂停", pause: "暂停", resume: "继续", search: "筛选", searchHint: "后端、租户、原因……", tier: "档位", all: "全部", when: "时间", outcome: "结果", nothingYet: "还没有决策", nothingYetMore: "从“试一试”或自己的客户端发一个请求，就会出现在这里。", nothingFits: "没有符合条件的决策。", noPrompts: "不显示提示词：内容记录已关闭。", open: "打开", close: "关闭", replayUnder: "换旋钮重放", stays: "仍由", becomes: "会改由", nobody: "没有后端可以处理", saved: "节省", attempts: "尝试", tenant: "租户", key: "密钥", threshold: "门槛",
-  dialLead: "每一档花多少、值多少：基于模型包的验证数据，以及你自己最近的请求。", curve: "费用与质量", curveOf: "数据", allSources: "全部验证来源（模型自述）", observed: "实测结果", threshold2: "门槛", deepShare: "深度调用占比", quality: "回答正确率", per1000: "每 1,000 个请求", againstNow: "与当前旋钮相比", here: "当前", ownTraffic: "你最近的请求在各档的情况", ownNone: "还没有请求：有了请求就会显示数字。", requests: "个请求", curveNote: "金额按各档价格计算，并假设思考之外的回答长 {n} 个词元。", curveUnpriced: "这些后端没有已知价格，因此曲线显示占比而不是金额。", noCurve: "这个模型包没有曲线：可用 thalamus evaluate --report 生成。", setIt: "要采用它，请写入 thalamus.yaml：", move: "移动门槛",
-  backendsLead: "每台服务器：是否在服务、正在处理多少、有多慢。", replica: "服务器", condition: "状态", breaker: "熔断", inFlight: "处理中", slowness: "延迟", inLine: "排队", drain: "下线", undrain: "恢复", drained: "已下线：不再接收新请求。", undrained: "已恢复服务。",
-  keysLead: "谁可以调用，以及最近 30 天花了多少。", name: "名称", status: "状态", spent: "花费", limits: "限额", create: "新建密钥", revoke: "吊销", revokeSure: "永久吊销密钥“{n}”？", token: "请现在复制密钥：之后无法再显示。", budget: "每日美元预算（可选）", noKeys: "还没有密钥", noKeysMore: "没有密钥时，本机上任何人都可以调用。第一个密钥会对其他人关闭网关。", createWarn: "此后调用者都需要密钥。", spending: "各租户花费", input: "输入", output: "输出", ledgerOff: "没有记账：ledger.place 为 off。", cancel: "取消", done: "完成", ofBudget: "每日 {n}",
-  cacheLead: "同一租户的相同请求，直接给出保存的回答。", mode: "模式", held: "本进程保存", entries: "个回答", place: "位置", hits: "命中", hitRate: "命中率", ttl: "保存时长", erase: "清除租户", eraseMore: "清除该租户的回答、对话、响应与思考内容。", eraseDo: "清除", eraseSure: "清除“{n}”的全部保存内容？", erased: "已清除", off: "关闭", cacheOff: "缓存已关闭", cacheOffMore: "将 cache.mode 设为 exact 以保存回答。", outcomes: "各结果的请求数",
-  adminNeeded: "此视图需要管理密钥", adminNeededMore: "它只保存在此标签页，并以请求头发送。", enterKey: "输入密钥", keysTitle: "此标签页的密钥", apiKey: "API 密钥（用于提问）", adminKey: "管理密钥（用于其他视图）", keep: "保存", forget: "全部忘记", keyButton: "密钥", theme_light: "浅色", theme_dark: "深色", themeTo: "切换主题", failed: "没有成功", loading: "加载中……",
-};
+// Which language is spoken, and its words.
+import en from "./words/en.js";
+import zh from "./words/zh.js";
+
 const all = { en, zh };
 const stored = localStorage.getItem("thalamus-language");
 export let language = stored in all ? stored : navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
-export function setLanguage(next) { language = next; localStorage.setItem("thalamus-language", next); }
-export const w = (name, n) => all[language][name].replace("{n}", n ?? "");
+export function setLanguage(next) {
+  language = next;
+  localStorage.setItem("thalamus-language", next);
+}
+export const locale = () => (language === "zh" ? "zh-CN" : "en");
+
+const filled = (text, values) => text.replace(/{(\d)}/g, (_, at) => values[at] ?? "");
+export const w = (name, ...values) => filled(all[language].words[name], values);
+w.maybe = (name) => all[language].words[name];
+// Names from closed sets of the gateway; one that has no word yet stands for itself.
+for (const set of [
+  "tier",
+  "kind",
+  "reason",
+  "why",
+  "signal",
+  "rule",
+  "outcome",
+  "condition",
+  "breaker",
+  "cache",
+  "dial",
+]) {
+  w[set] = (name, ...values) => filled(all[language][set]?.[name] ?? String(name ?? "–"), values);
+}
+// A dial may be a share of deep calls in place of a notch.
+const notch = w.dial;
+w.dial = (name) => (Number(name) > 0 ? w("shareDial", Math.round(Number(name) * 100)) : notch(name));
+// Sentences of the decision's steps and signals, which the router writes in English.
+w.told = (text) =>
+  (all[language].told ?? []).reduce((said, [pattern, into]) => said.replace(pattern, into), text ?? "");

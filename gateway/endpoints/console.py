@@ -40,6 +40,7 @@ async def about(request: Request) -> JSONResponse:
             "bundle": rooms.engine.model.name,
             "dial": rooms.engine.policy.dial,
             "needs_key": rooms.keyring.asks,
+            "keeps_books": rooms.ledger is not None,
             "admin_open": is_open_here(request),
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ FLAGS = [
 ]  # fmt: skip
 VIEWS = ("playground", "live", "dial", "backends", "keys", "cache")
 HARD = "Prove that there are infinitely many primes congruent to 3 mod 4."
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 20_000
+DESK = {"width": 1280, "height": 860}
+PHONE = {"width": 390, "height": 844}
 
 
 def console_settings(standin_url: str, folder: Path, **changes: Any) -> dict[str, Any]:
-    """Give a configuration that every view has something to show of."""
+    """Give a configuration that every view has something to show of; its deep backend thinks for a moment."""
     settings = settings_over(
         standin_url,
         cache={"mode": "exact"},
@@ -33,6 +35,7 @@ def console_settings(standin_url: str, folder: Path, **changes: Any) -> dict[str
     )
     settings["backends"]["swift"]["price"] = {"input": 0.1, "output": 0.4}
     settings["backends"]["sage"]["price"] = {"input": 0.6, "output": 2.5}
+    settings["backends"]["sage"]["model"] = "sage-1@thinking=always,thinking_tokens=60,thinking_ms=120"
     return settings
 
 
@@ -48,27 +51,49 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def open_page(browser: Browser, url: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """Open the console in a profile of its own; the list holds whatever goes wrong in the page."""
-    context = browser.new_context(reduced_motion="reduce", **{"locale": "en-GB", "color_scheme": "light", **options})
+def open_page(
+    browser: Browser, url: str, view: str = "playground", keys: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[tuple[Page, list[str]]]:
+    """Open the console in a profile of its own; the list holds whatever goes wrong in the page.
+
+    Args:
+        browser: a running one.
+        url: the gateway's address.
+        view: which view to open.
+        keys: what the tab's session holds from the beginning, by name.
+        options: of Playwright's context, such as `viewport`.
+    """
+    context = browser.new_context(
+        reduced_motion="reduce", **{"locale": "en-GB", "color_scheme": "light", "viewport": DESK, **options}
+    )
     context.set_default_timeout(TIMEOUT_MS)
+    for name, key in (keys or {}).items():
+        context.add_init_script(f"sessionStorage.getItem('{name}') ?? sessionStorage.setItem('{name}', '{key}')")
     page, faults = context.new_page(), []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     try:
-        page.goto(url)
-        page.wait_for_selector("h1, .empty, .fault")
+        page.goto(f"{url}/#{view}")
+        settled(page)
         yield page, faults
     finally:
         context.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until a view stands, whatever it shows."""
+    page.wait_for_selector("main h1")
+    page.wait_for_selector("main [aria-busy]", state="detached")
 
 
 def go(page: Page, view: str) -> None:
     """Change to a view and wait until it is there."""
     page.click(f"nav a[href='#{view}']")
     page.wait_for_selector(f"nav a[href='#{view}'][aria-current]")
-    page.wait_for_selector("main h1")
-    page.wait_for_load_state("networkidle") if view == "dial" else None
+    page.wait_for_function(
+        "title => document.title.startsWith(document.querySelector('main h1')?.textContent)", arg=view
+    )
+    settled(page)
 
 
 def ask_both(page: Page, prompt: str = HARD) -> None:

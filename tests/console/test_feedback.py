@@ -41,6 +41,8 @@ def test_decisions_are_watched_listed_and_replayed_without_their_words(gateway, 
         shown = json.loads(data.removeprefix("data: "))
     assert shown["id"] == answer.headers["x-thalamus-decision-id"]
     assert (shown["tier"], shown["prompt"], "secret" in data) == ("fast", None, False)
+    assert "answers right" in shown["signals"]["complexity"]["note"], "the whole explanation"
+    assert shown["runner_up"].startswith("deep")
     with gateway.client() as client:
         listed = client.get("/admin/decisions").json()
         assert (listed["content"], listed["decisions"][0]["id"]) == (False, shown["id"])

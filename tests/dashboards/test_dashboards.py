@@ -31,6 +31,8 @@ def test_every_panel_says_what_good_looks_like_and_fits_beside_its_neighbours(na
         assert panel["description"].endswith("."), panel["title"]
         assert panel["targets"], panel["title"]
         assert panel["datasource"]["uid"] == "${datasource}"
+        if panel["type"] == "timeseries":
+            assert panel["options"]["legend"]["showLegend"], f"{panel['title']}: nobody could tell its lines apart"
 
 
 @pytest.mark.parametrize("name", boards())

@@ -1,21 +1,105 @@
 // Every replica, and draining it.
 import { call, get } from "../api.js";
-import { chip, fault, h, heading, say, seconds, table, whole } from "../page.js";
+import { bar, chip, fault, h, heading, say, seconds, table, tile, whole } from "../page.js";
 import { w } from "../words.js";
+
 const EVERY_MS = 3000;
+const KIND = { serving: "ok", draining: "warn", cooling: "warn", unhealthy: "bad", broken: "bad" };
+
 export async function show(view, { signal }) {
+  const tiles = h("div", { class: "tiles" });
   const place = h("div", { id: "replicas" });
-  let fresh = await get("/admin/backends", { signal });
-  const draw = () => {
-    const rows = fresh.backends.flatMap((backend) => backend.replicas.map((replica) => {
-      const drained = replica.condition.includes("drain");
-      const set = async () => { try { await call(`/admin/backends/${backend.name}/${replica.name}/${drained ? "undrain" : "drain"}`, { method: "POST" }); say(w(drained ? "undrained" : "drained")); fresh = await get("/admin/backends", { signal }); draw(); } catch (error) { view.prepend(fault(error)); } };
-      return h("tr", {}, h("td", {}, h("b", {}, backend.name)), h("td", { class: "mono" }, replica.name), h("td", {}, chip(replica.condition, drained ? "warn" : ["ready", "serving", "healthy", "well", "open", "ok", "up"].includes(replica.condition) ? "ok" : "warn")), h("td", {}, chip(replica.breaker, replica.breaker === "closed" ? "ok" : "bad")), h("td", { class: "n" }, `${whole(replica.in_flight)}${replica.limit ? ` / ${whole(replica.limit)}` : ""}`), h("td", { class: "n" }, whole(backend.waiting)), h("td", { class: "n" }, seconds(replica.slowness_s)), h("td", {}, h("button", { type: "button", onclick: set, "aria-label": `${w(drained ? "undrain" : "drain")} ${backend.name}/${replica.name}` }, w(drained ? "undrain" : "drain"))));
-    }));
-    place.replaceChildren(table(w("backends"), [w("target"), w("replica"), w("condition"), w("breaker"), { n: w("inFlight") }, { n: w("inLine") }, { n: w("slowness") }, ""], rows));
+  const wrong = h("div", {});
+  let fresh = [];
+  const load = async () => {
+    ({ backends: fresh } = await get("/admin/backends", { signal }));
+    draw();
   };
-  view.replaceChildren(...heading(w("backends"), w("backendsLead")), place);
-  draw();
-  const timer = setInterval(async () => { if (place.contains(document.activeElement)) return; try { fresh = await get("/admin/backends", { signal }); draw(); } catch { /* shown again when it answers */ } }, EVERY_MS);
+  const set = async (backend, replica, what) => {
+    try {
+      await call(`/admin/backends/${backend.name}/${replica.name}/${what}`, { method: "POST", signal });
+      say(w(what === "drain" ? "drained" : "undrained"));
+      wrong.replaceChildren();
+      await load();
+      place.querySelector(`[data-replica="${CSS.escape(`${backend.name}/${replica.name}`)}"]`)?.focus();
+    } catch (error) {
+      wrong.replaceChildren(fault(error));
+    }
+  };
+  const draw = () => {
+    tiles.replaceChildren(...figuresOf(fresh));
+    const rows = fresh.flatMap((backend) => backend.replicas.map((replica) => rowOf(backend, replica, set)));
+    place.replaceChildren(
+      table(
+        w("backendsView"),
+        [
+          w("backend"),
+          w("replica"),
+          w("state"),
+          w("breakerHead"),
+          { n: w("inFlight") },
+          { n: w("inLine") },
+          { n: w("slowness") },
+          "",
+        ],
+        rows,
+      ),
+    );
+  };
+  await load();
+  view.replaceChildren(heading(w("backendsView"), w("backendsLead")), wrong, tiles, place);
+  const timer = setInterval(() => {
+    if (!place.querySelector("button:focus"))
+      load().catch(() => {
+        /* shown again when it answers */
+      });
+  }, EVERY_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
+}
+
+function figuresOf(backends) {
+  const replicas = backends.flatMap((backend) => backend.replicas);
+  const serving = replicas.filter((replica) => replica.condition === "serving").length;
+  const sum = (list, name) => list.reduce((total, one) => total + one[name], 0);
+  return [
+    tile(
+      w("serving"),
+      whole(serving),
+      w("ofReplicas", whole(replicas.length)),
+      serving < replicas.length ? "warn" : "",
+    ),
+    tile(w("inFlightAll"), whole(sum(replicas, "in_flight"))),
+    tile(w("inLineAll"), whole(sum(backends, "waiting"))),
+  ];
+}
+
+function rowOf(backend, replica, set) {
+  const what = replica.condition === "draining" ? "undrain" : "drain";
+  const load = replica.limit ? `${whole(replica.in_flight)} / ${whole(replica.limit)}` : whole(replica.in_flight);
+  return h(
+    "tr",
+    {},
+    h("td", {}, h("b", {}, backend.name)),
+    h("td", { class: "mono" }, replica.name),
+    h("td", {}, chip(w.condition(replica.condition), KIND[replica.condition])),
+    h("td", {}, chip(w.breaker(replica.breaker), { closed: "", open: "bad" }[replica.breaker] ?? "warn")),
+    h("td", { class: "n" }, load, replica.limit ? bar(replica.in_flight / replica.limit) : null),
+    h("td", { class: "n" }, whole(backend.waiting)),
+    h("td", { class: "n" }, replica.slowness_s ? seconds(replica.slowness_s) : "–"),
+    h(
+      "td",
+      { class: "acts" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "small",
+          "data-replica": `${backend.name}/${replica.name}`,
+          "aria-label": `${w(what)} ${backend.name}/${replica.name}`,
+          onclick: () => set(backend, replica, what),
+        },
+        w(what),
+      ),
+    ),
+  );
 }

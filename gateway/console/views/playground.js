@@ -1,112 +1,279 @@
 // A prompt, the decision as it is typed, and both tiers' answers side by side.
-import { call, events, get } from "../api.js";
-import { chip, dollars, facts, fault, h, heading, say, score, seconds, steps, whole } from "../page.js";
+import { call, events, get, keys, priceOf, pricesOf } from "../api.js";
+import { rules, scale, signals, verdict, worth } from "../decision.js";
+import { dollars, empty, fault, h, heading, say, seconds, segments, times, whole } from "../page.js";
 import { w } from "../words.js";
-const PAUSE_MS = 250;
-let kept = "";
-export async function show(view, { signal, about }) {
-  const prompt = h("textarea", { id: "prompt", "aria-label": w("prompt"), placeholder: w("promptHint"), value: kept });
-  const dial = h("select", {}, ["cheap", "balanced", "quality", "max"].map((name) => h("option", { value: name }, name)));
-  dial.value = about.dial ?? "balanced";
-  const decision = h("div", { class: "card", "aria-live": "polite" });
-  const answers = h("div", {});
-  const run = h("button", { class: "main", type: "button", id: "run" }, w("run"));
-  let timer, explaining = new AbortController(), asking = null;
+
+const PAUSE_MS = 200;
+const NOTCHES = ["cheap", "balanced", "quality", "max"];
+const kept = { prompt: "", dial: null };
+
+export async function show(view, { signal, about, askKeys }) {
+  const prompt = h("textarea", {
+    id: "prompt",
+    "aria-label": w("prompt"),
+    placeholder: w("promptHint"),
+    value: kept.prompt,
+  });
+  const decision = h("section", { class: "card decision", "aria-live": "polite", "aria-label": w("decision") });
+  const facts = h("section", { class: "card", id: "signals", hidden: true, "aria-label": w("signals") });
+  const answers = h("div", { id: "answers" });
+  const run = h("button", { class: "main", type: "button", id: "run", "aria-keyshortcuts": "Control+Enter" });
+  const enter = () => h("button", { type: "button", onclick: askKeys }, w("enterKey"));
+  const failed = (error) => fault(error, error.status === 401 && enter());
+  const needsKey = about.needs_key && !keys.api;
+  kept.dial ??= about.dial;
+  let timer,
+    asking = null,
+    explaining = new AbortController();
+
   const explain = async () => {
     explaining.abort();
     explaining = new AbortController();
-    kept = prompt.value;
-    run.disabled = !asking && !kept.trim();
-    if (!kept.trim()) return decision.replaceChildren(h("h2", {}, w("decision")), h("p", { class: "soft" }, w("waiting")));
+    kept.prompt = prompt.value;
+    label();
+    facts.hidden = facts.hidden || !kept.prompt.trim();
+    if (needsKey) return decision.replaceChildren(empty(w("status401"), w("keyFirst"), enter()));
+    if (!kept.prompt.trim()) return decision.replaceChildren(empty(w("waiting"), w("waitingMore")));
+    decision.setAttribute("aria-busy", "true");
     try {
-      const body = { model: "auto", messages: [{ role: "user", content: kept }] };
-      const made = await get("/v1/route", { method: "POST", body, headers: { "x-thalamus-dial": dial.value }, signal: AbortSignal.any([signal, explaining.signal]) });
-      decision.replaceChildren(...explained(made));
-    } catch (error) { if (error.name !== "AbortError") decision.replaceChildren(h("h2", {}, w("decision")), fault(error)); }
+      const stop = AbortSignal.any([signal, explaining.signal]);
+      const body = { model: "auto", messages: [{ role: "user", content: kept.prompt }] };
+      const made = await get("/v1/route", {
+        method: "POST",
+        body,
+        headers: { "x-thalamus-dial": kept.dial },
+        signal: stop,
+      });
+      const prices = await pricesOf(made.targets, stop);
+      decision.replaceChildren(
+        ...[h("h2", { class: "unseen" }, w("decision")), verdict(made), scale(made), worth(made, prices), rules(made)]
+          .flat()
+          .filter(Boolean),
+      );
+      facts.replaceChildren(signals(made) || "");
+      facts.hidden = !facts.firstElementChild;
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      decision.replaceChildren(failed(error));
+    }
+    decision.removeAttribute("aria-busy");
   };
-  prompt.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(explain, PAUSE_MS); });
-  dial.addEventListener("change", explain);
+
   const ask = async () => {
     if (asking) return asking.abort();
+    if (run.disabled) return;
     asking = new AbortController();
-    run.textContent = w("stop");
-    const both = [answer("fast"), answer("deep")];
-    const vote = h("div", { class: "card vote", hidden: true });
-    answers.replaceChildren(h("div", { class: "grid two" }, both.map((one) => one.element)), vote);
+    const both = [answerOf("fast", failed), answerOf("deep", failed)];
+    const vote = h("section", { class: "card vote", hidden: true });
+    answers.replaceChildren(
+      h(
+        "div",
+        { class: "grid two" },
+        both.map((one) => one.element),
+      ),
+      vote,
+    );
+    label();
+    answers.scrollIntoView({
+      block: "nearest",
+      behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+    });
     const stop = AbortSignal.any([signal, asking.signal]);
-    const ids = await Promise.all(both.map((one) => one.ask(prompt.value, stop)));
+    const [fast, deep] = await Promise.all(both.map((one) => one.ask(prompt.value, stop)));
     asking = null;
-    run.textContent = w("run");
-    if (ids.every(Boolean)) offerVote(vote, ids[0]);
+    label();
+    if (fast && deep) offerVote(vote, fast, deep);
   };
+  const label = () => {
+    run.replaceChildren(w(asking ? "stop" : "run"), asking ? "" : h("kbd", {}, "Ctrl ↵"));
+    run.disabled = needsKey || (!asking && !prompt.value.trim());
+  };
+
+  const type = (text) => {
+    prompt.value = text;
+    explain();
+    prompt.focus();
+  };
+  const dial = segments(
+    w("dial"),
+    [...new Set([...NOTCHES, about.dial])].map((name) => [name, w.dial(name)]),
+    kept.dial,
+    (name) => {
+      kept.dial = name;
+      explain();
+    },
+  );
+  const examples = ["example1", "example2", "example3", "example4"].map((name) =>
+    h("button", { class: "example", type: "button", onclick: () => type(w(name)) }, w(name)),
+  );
   run.addEventListener("click", ask);
-  prompt.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) ask(); });
-  const examples = ["example1", "example2", "example3"].map((name) => h("button", { class: "quiet", type: "button", onclick: () => { prompt.value = w(name); explain(); prompt.focus(); } }, w(name)));
-  view.replaceChildren(...heading(w("playground"), w("playgroundLead")),
-    h("div", { class: "grid ask" }, h("section", { class: "card" }, prompt, h("div", { class: "row spread" }, h("label", {}, w("dialWord"), dial), run), h("h2", { class: "minor" }, w("examples")), h("div", { class: "row" }, examples)), decision), answers);
+  prompt.addEventListener("input", () => {
+    label();
+    clearTimeout(timer);
+    timer = setTimeout(explain, PAUSE_MS);
+  });
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) ask();
+  });
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  view.replaceChildren(
+    heading(w("playgroundView"), w("playgroundLead")),
+    h(
+      "div",
+      { class: "grid ask" },
+      h(
+        "div",
+        { class: "composing" },
+        h("section", { class: "card composer" }, prompt, h("div", { class: "row spread" }, dial.element, run)),
+        h("div", { class: "examples" }, h("span", { class: "soft small" }, w("examples")), examples),
+      ),
+      decision,
+      facts,
+    ),
+    answers,
+  );
   await explain();
 }
-function explained(made) {
-  const tier = made.tier ?? "";
-  const deep = tier.startsWith("deep");
-  const fill = h("i"), mark = h("b");
-  fill.style.width = `${(made.difficulty ?? 0) * 100}%`;
-  mark.style.left = `${(made.threshold ?? 0) * 100}%`;
-  const first = made.targets[0];
-  return [
-    h("h2", {}, w("decision")),
-    h("div", { class: "verdict" }, h("strong", { class: deep ? "deep" : "fast", id: "tier" }, tier ? w(deep ? "deep" : "fast") : first.backend), chip(made.kind, ""), chip(made.reason, "")),
-    made.difficulty === null ? null : h("div", { class: `gauge ${deep ? "deep" : ""}`, role: "img", "aria-label": `${w("difficulty")} ${score(made.difficulty)}` }, fill, mark),
-    h("div", { class: "row spread small soft" }, h("span", {}, `${w("difficulty")} `, h("b", { id: "difficulty" }, score(made.difficulty))), h("span", {}, `${w("goesDeep")} ${score(made.threshold)}`)),
-    h("h3", {}, w("reasons")), steps(made.steps),
-    h("details", {}, h("summary", {}, w("signals")), facts(Object.entries(made.signals).map(([name, { value, note }]) => [name, value === null ? null : `${value}${note ? ` · ${note}` : ""}`]))),
-    h("details", {}, h("summary", {}, w("target")), facts([[w("target"), first.backend], [w("effort"), first.effort ?? w("default")], [w("runnerUp"), made.runner_up], [w("dialWord"), made.dial], ["p(fast)", score(made.p_fast)], ["p(deep)", score(made.p_deep)]])),
-  ].filter(Boolean);
-}
-function answer(tier) {
-  const text = h("div", { class: "text soft", tabindex: 0, role: "region", "aria-label": w(tier) }, w("asking"));
-  const thinking = h("div", { class: "thinking", tabindex: 0, role: "region", "aria-label": `${w("thinking")}: ${w(tier)}`, hidden: true });
-  const figures = h("div", { class: "figures" });
+
+// One tier's column: who answers, the thinking, the answer, and what it took.
+function answerOf(tier, failed) {
   const who = h("span", { class: "soft small" });
-  const element = h("section", { class: `card answer ${tier}` }, h("div", { class: "row spread" }, h("h2", {}, w(tier)), who), thinking, text, figures);
-  const put = (name, value) => h("span", {}, `${name} `, h("b", {}, value));
+  const thought = h("div", {
+    class: "thought",
+    tabindex: 0,
+    role: "region",
+    "aria-label": `${w("thinking")}: ${w.tier(tier)}`,
+  });
+  const summary = h("summary", {}, w("thinkingNow"));
+  const thinking = h("details", { class: "thinking", open: true, hidden: true }, summary, thought);
+  const text = h(
+    "div",
+    { class: "text", tabindex: 0, role: "region", "aria-label": w.tier(tier) },
+    h("span", { class: "soft" }, w("asking")),
+  );
+  const figures = h("dl", { class: "figures" });
+  const element = h(
+    "section",
+    { class: `card answer ${tier}`, "data-tier": tier, "aria-busy": "true" },
+    h("header", { class: "row spread" }, h("h2", {}, h("span", { class: `dot ${tier}` }), w.tier(tier)), who),
+    thinking,
+    text,
+    figures,
+  );
+  const put = (name, value, more) => h("div", {}, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)));
+
   const ask = async (content, signal) => {
-    const started = performance.now();
-    let first = null, usage = null, said = "", thought = "", id = null;
-    const told = (done) => figures.replaceChildren(put(w("time"), seconds((performance.now() - started) / 1000)), first === null ? "" : put(w("firstToken"), seconds(first)), ...(usage ? [put(w("tokens"), whole(usage.completion_tokens)), put(w("thinkingTokens"), whole(usage.completion_tokens_details?.reasoning_tokens ?? 0))] : []), done ? put(w("cost"), cost === null ? w("unpriced") : dollars(cost)) : "");
-    let cost = null;
+    const began = performance.now();
+    const since = () => (performance.now() - began) / 1000;
+    const seen = { first: null, answered: null, said: "", thought: "", usage: null, cost: undefined };
+    const tell = () => {
+      const spent = seen.usage?.completion_tokens_details?.reasoning_tokens;
+      figures.replaceChildren(
+        put(w("time"), seconds(since())),
+        put(w("firstToken"), seconds(seen.first)),
+        put(w("tokens"), whole(seen.usage?.completion_tokens), spent ? w("thinkingTokens", whole(spent)) : ""),
+        put(w("cost"), seen.cost === null ? w("unpriced") : dollars(seen.cost)),
+      );
+    };
+    const ticking = setInterval(tell, 100);
+    tell();
     try {
-      const reply = await call("/v1/chat/completions", { method: "POST", signal, headers: { "x-thalamus-route": tier }, body: { model: "auto", stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content }] } });
-      id = reply.headers.get("x-thalamus-decision-id");
-      who.textContent = [reply.headers.get("x-thalamus-backend"), reply.headers.get("x-thalamus-effort")].filter(Boolean).join(" · ");
+      const body = {
+        model: "auto",
+        stream: true,
+        stream_options: { include_usage: true },
+        messages: [{ role: "user", content }],
+      };
+      const reply = await call("/v1/chat/completions", {
+        method: "POST",
+        signal,
+        headers: { "x-thalamus-route": tier },
+        body,
+      });
+      const backend = reply.headers.get("x-thalamus-backend"),
+        effort = reply.headers.get("x-thalamus-effort");
+      who.textContent = [backend, effort && w("effort", effort)].filter(Boolean).join(" · ");
       for await (const event of events(reply)) {
         if (event.error) throw new Error(event.error.message);
-        usage = event.usage ?? usage;
-        const delta = event.choices?.[0]?.delta ?? {};
-        const more = delta.reasoning_content ?? delta.reasoning;
-        if ((more || delta.content) && first === null) first = (performance.now() - started) / 1000;
-        if (more) { thought += more; thinking.hidden = false; thinking.textContent = thought; }
-        if (delta.content) { said += delta.content; text.classList.remove("soft"); text.textContent = said; }
-        told(false);
+        seen.usage = event.usage ?? seen.usage;
+        follow(event.choices?.[0]?.delta ?? {}, seen, since);
+        if (seen.thought) {
+          thinking.hidden = false;
+          append(thought, seen.thought);
+        }
+        if (seen.said) append(text, seen.said);
+        if (seen.thought && seen.answered) summary.textContent = w("thoughtFor", seconds(seen.answered - seen.first));
       }
-      if (!said) text.textContent = w("noAnswer");
-      cost = await costOf(reply.headers.get("x-thalamus-backend"), usage, signal);
-      told(true);
-      return id;
-    } catch (error) { if (error.name === "AbortError") text.textContent = said || w("noAnswer"); else text.replaceChildren(fault(error)); return null; }
+      if (!seen.said) text.replaceChildren(h("span", { class: "soft" }, w("noAnswer")));
+      const took = since();
+      seen.cost = costOf(await priceOf(backend, signal), seen.usage);
+      clearInterval(ticking);
+      tell();
+      figures.querySelector("dd").textContent = seconds(took);
+      return { id: reply.headers.get("x-thalamus-decision-id"), took, cost: seen.cost };
+    } catch (error) {
+      clearInterval(ticking);
+      if (thinking.hidden === false && !seen.answered) summary.textContent = w("thinking");
+      if (error.name === "AbortError") text.replaceChildren(seen.said, h("p", { class: "soft stopped" }, w("stopped")));
+      else text.replaceChildren(seen.said, failed(error));
+      if (seen.first === null) figures.replaceChildren();
+      return null;
+    } finally {
+      element.removeAttribute("aria-busy");
+    }
   };
   return { element, ask };
 }
-const prices = new Map();
-async function costOf(backend, usage, signal) {
-  if (!usage) return null;
-  if (!prices.has(backend)) prices.set(backend, (await get(`/v1/models/${backend}`, { signal })).thalamus?.price ?? null);
-  const price = prices.get(backend);
-  const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
-  return price && ((usage.prompt_tokens - cached) * price.input + cached * price.cached + usage.completion_tokens * price.output) / 1e6;
+
+function follow(delta, seen, since) {
+  const more = delta.reasoning_content ?? delta.reasoning ?? "";
+  if ((more || delta.content) && seen.first === null) seen.first = since();
+  if (delta.content && seen.answered === null) seen.answered = since();
+  seen.thought += more;
+  seen.said += delta.content ?? "";
 }
-function offerVote(place, decisionId) {
-  const give = (better) => async () => { try { await call("/v1/feedback", { method: "POST", body: { decision_id: decisionId, better } }); place.replaceChildren(h("p", { id: "thanks" }, w("thanks"))); say(w("thanks")); } catch (error) { place.append(fault(error)); } };
-  place.replaceChildren(h("h2", {}, w("whichBetter")), h("div", { class: "row" }, h("button", { type: "button", id: "vote-fast", onclick: give("fast") }, w("fastBetter")), h("button", { type: "button", onclick: give("same") }, w("same")), h("button", { type: "button", id: "vote-deep", onclick: give("deep") }, w("deepBetter"))));
+
+// Keeps to the end while it grows, unless the reader has scrolled up.
+function append(place, text) {
+  if (place.textContent === text) return;
+  const following = place.scrollHeight - place.scrollTop - place.clientHeight < 24;
+  place.textContent = text;
+  if (following) place.scrollTop = place.scrollHeight;
+}
+
+function costOf(price, usage) {
+  if (!price || !usage) return null;
+  const cached = usage.prompt_tokens_details?.cached_tokens ?? 0;
+  return (
+    ((usage.prompt_tokens - cached) * price.input + cached * price.cached + usage.completion_tokens * price.output) /
+    1e6
+  );
+}
+
+function offerVote(place, fast, deep) {
+  const give = (better) => async () => {
+    try {
+      await call("/v1/feedback", { method: "POST", body: { decision_id: fast.id, better } });
+      place.replaceChildren(h("strong", { id: "thanks" }, w("thanks")));
+      say(w("thanks"));
+    } catch (error) {
+      place.append(fault(error));
+    }
+  };
+  const button = (better, text) => h("button", { type: "button", id: `vote-${better}`, onclick: give(better) }, text);
+  const time = times(deep.took / fast.took);
+  const compared =
+    fast.cost && deep.cost !== null ? w("compared", time, times(deep.cost / fast.cost)) : w("comparedTime", time);
+  place.replaceChildren(
+    h("div", {}, h("h2", {}, w("whichBetter")), h("p", { class: "soft small" }, `${compared} ${w("voteMore")}`)),
+    h(
+      "div",
+      { class: "row" },
+      button("fast", w("fastBetter")),
+      button("same", w("same")),
+      button("deep", w("deepBetter")),
+    ),
+  );
   place.hidden = false;
 }
