@@ -32,7 +32,7 @@ check: dev  ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check system .cache/redis8/redis-server  ## check and run every test
+test: check system .cache/redis8/redis-server .cache/redisearch/redisearch.so  ## check and run every test
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 format: dev  ## format and fix what can be fixed
@@ -107,6 +107,10 @@ $(UV):
 # Redis 8 beside the system's Redis, for vector sets; without it those tests are skipped, and say so.
 .cache/redis8/redis-server: tests/system/fetch_redis8.sh
 	@mkdir -p .cache && tests/system/fetch_redis8.sh .cache/redis8 || echo "WITHOUT REDIS 8: its tests are skipped"
+
+.cache/redisearch/redisearch.so: tests/system/fetch_redisearch.sh
+	@mkdir -p .cache && tests/system/fetch_redisearch.sh $(BIN)/pip .cache/redisearch || \
+	  echo "WITHOUT REDISEARCH: its tests are skipped"
 
 # What the tests run for real, as command:package of Debian's; other systems bring their own. No service is started.
 SYSTEM := redis-server:redis-server promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \

@@ -39,8 +39,8 @@ class SemanticSettings(_Frozen):
     )
     index: Literal["auto", "process"] = Field(
         "auto",
-        description="auto: Redis' vector sets where it has them and cache.encryption_key is unset, else an index in "
-        "each process, shared through Redis · process: always the latter",
+        description="auto: Redis' vector sets or RediSearch where it has them and cache.encryption_key is unset, else "
+        "an index in each process, shared through Redis · process: always the latter",
     )
 
 

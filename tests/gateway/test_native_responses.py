@@ -419,7 +419,7 @@ def test_no_tenant_gets_at_anothers_responses_or_reasoning(serve, providers, sta
     ours, theirs = ({"authorization": f"Bearer secret-{name}"} for name in ("a", "b"))
     first, _ = ask(gateway, headers=ours, include=["reasoning.encrypted_content"])
     thought = first["output"][0]
-    assert thought["encrypted_content"].startswith("tn1.")
+    assert thought["encrypted_content"].startswith("tn2.")
     talk = [{"role": "user", "content": QUESTION}, *first["output"], {"role": "user", "content": "More"}]
     with gateway.client() as client:
         stolen = client.post("/v1/responses", json={"model": "gpt", "input": talk}, headers=theirs)

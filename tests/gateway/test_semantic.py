@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.gateway.serving import running_gateway, settings_over
-from tests.unit.gateway.redis_server import running_redis
+from tests.unit.gateway.redis_server import redis_8, redisearch, running_redis
 
 ASKED = "What is the capital of France?"
 REWORDED = "Can you tell me what France's capital city is?"
@@ -193,10 +193,32 @@ def test_workers_share_what_they_found_through_a_redis_without_vectors(serve, st
     keep(one, ASKED)
     assert told(ask(other, REWORDED)) == "hit-semantic", looked_up(other)
     with redis.client() as client:
-        names = client.keys("thalamus:tn1:*")
+        names = client.keys("thalamus:tn2:*")
         assert {client.type(name) for name in names} == {b"hash", b"zset"}
         assert all(client.ttl(name) > 0 for name in names)
         assert not any(b"France" in value or b"france" in value for name in names for value in [client.dump(name)])
+
+
+@pytest.mark.parametrize("kind", ["vectors", "search"])
+def test_an_index_of_redis_own_is_searched_and_erased(serve, standin, kind):
+    no_vector_sets = ("--user", "default", "on", "nopass", "~*", "&*", "+@all", "-vcard")
+    with running_redis(
+        binary=redis_8(), options=(*redisearch(), *no_vector_sets) if kind == "search" else ()
+    ) as server:
+        gateway = serve(settings_with(standin, server))
+        first = keep(gateway, ASKED)
+        hit = ask(gateway, REWORDED)
+        assert told(hit) == "hit-semantic", looked_up(gateway)
+        assert 0.67 <= float(hit.headers["x-thalamus-cache-similarity"]) <= 1
+        assert hit.json()["choices"] == first.json()["choices"]
+        assert told(ask(gateway, OTHERS[0])) == "miss"
+        with server.client() as client:
+            held = {client.type(name) for name in client.scan_iter("thalamus:tn2*")}
+            assert held == ({b"vectorset", b"zset"} if kind == "vectors" else {b"hash", b"zset"})
+            assert ("cmdstat_FT.SEARCH" in client.info("commandstats")) == (kind == "search")
+        with gateway.client() as client:
+            assert client.delete("/admin/tenants/ada").status_code == 200
+        assert told(ask(gateway, REWORDED)) == "miss"
 
 
 def test_an_erased_tenant_is_found_by_nobody(serve, standin, redis):
@@ -207,7 +229,7 @@ def test_an_erased_tenant_is_found_by_nobody(serve, standin, redis):
     with gateway.client() as client:
         assert client.delete("/admin/tenants/ada").status_code == 200
     with redis.client() as client:
-        assert len(client.keys("thalamus:tn1:*:vectors")) == 1, "bob's are still there"
+        assert len(client.keys("thalamus:tn2:*:vectors")) == 1, "bob's are still there"
     assert told(ask(gateway, REWORDED)) == "miss"
     assert told(ask(gateway, REWORDED, who="bob")) == "hit-semantic"
 

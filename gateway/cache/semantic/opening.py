@@ -63,7 +63,7 @@ def open_index(cache: CacheSettings, redis: RedisSettings, guarded: GuardedRedis
     local = ProcessIndex(most=semantic.max_entries, most_of_one=semantic.entries)
     if guarded is None:
         return local
-    from gateway.cache.semantic.redis_index import RedisIndex  # redis-py costs half a second
+    from gateway.cache.semantic.redis_index import SERVERS_OWN, RedisIndex  # redis-py costs half a second
 
     return RedisIndex(
         guarded,
@@ -72,6 +72,6 @@ def open_index(cache: CacheSettings, redis: RedisSettings, guarded: GuardedRedis
         most_of_one=semantic.entries,
         ttl_s=cache.ttl_s,
         fresh_for_s=redis.first_level_ttl_s,
-        may_use_vector_sets=semantic.index == "auto",
+        may_use=SERVERS_OWN if semantic.index == "auto" else (),
         encryption_key=decode_key(key) if key is not None else None,
     )

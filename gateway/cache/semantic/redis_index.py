@@ -1,8 +1,8 @@
-"""Nearest prompts in Redis: a vector set where the server has them, else a hash that each process copies.
+"""Nearest prompts in Redis: a vector set or RediSearch where the server has them, else a hash that processes copy.
 
 Every partition has `<partition>:order`, a sorted set of its prompts' names by the time they were added, and
-`<partition>:vectors`, a vector set or a hash. Both are entered in their owner's index (`redis_store`), so that they
-count towards its quota and are erased with its answers.
+`<partition>:vectors`, a vector set or a hash (`redis_search` has hashes of its own). Both are entered in their owner's
+index (`redis_store`), so that they count towards its quota and are erased with its answers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,11 @@ from gateway.cache.redis_guard import GuardedRedis
 from gateway.cache.redis_store import Script
 from gateway.cache.semantic.embedding import Vector
 from gateway.cache.semantic.index import Neighbour, ProcessIndex
+from gateway.cache.semantic.redis_search import SearchIndex
+
+Kind = Literal["vectors", "search", "hash"]
+SERVERS_OWN: tuple[Kind, ...] = ("vectors", "search")
+"""Indexes of the server's, the better one first."""
 
 _NONCE_BYTES = 12
 _COPIED_FOR_S = 60.0
@@ -112,7 +118,7 @@ class RedisIndex:
         most_of_one: int,
         ttl_s: float,
         fresh_for_s: float,
-        may_use_vector_sets: bool,
+        may_use: tuple[Kind, ...] = SERVERS_OWN,
         encryption_key: bytes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -123,14 +129,20 @@ class RedisIndex:
         self._ttl_s = ttl_s
         self._fresh_for_s = fresh_for_s
         self._cipher = AESGCM(encryption_key) if encryption_key is not None else None
-        self._has_vector_sets: bool | None = None if may_use_vector_sets and encryption_key is None else False
+        self._search = SearchIndex(redis, key_prefix=key_prefix, most_of_one=most_of_one)
+        self._may_use = may_use if encryption_key is None else ()
+        self._kind: Kind | None = None if self._may_use else "hash"
         self._clock = clock
         self._read: dict[str, tuple[float, int]] = {}
         """When a partition's copy was brought up to date, by this clock, and up to when, by Redis'."""
 
     async def add(self, partition: str, name: str, vector: Vector, *, ttl_s: float) -> None:
         """Add a prompt."""
-        is_set = await self._uses_vector_sets(partition)
+        kind = await self._find_kind(partition)
+        if kind == "search":
+            await self._search.add(partition, name, vector, ttl_s=ttl_s)
+            return
+        is_set = kind == "vectors"
         owner = f"{self._prefix}{{{owner_of(partition)}}}"
         keys = (f"{owner}:index", f"{owner}:sizes", *self._names(partition))
         written = self._write(partition, name, vector, is_set=is_set)
@@ -146,7 +158,10 @@ class RedisIndex:
 
     async def nearest(self, partition: str, vector: Vector, count: int) -> list[Neighbour]:
         """Give the nearest prompts."""
-        if not await self._uses_vector_sets(partition):
+        kind = await self._find_kind(partition)
+        if kind == "search":
+            return await self._search.nearest(partition, vector, count)
+        if kind == "hash":
             await self._refresh(partition)
             return self._local.search(partition, vector, count)
         _, vectors = self._names(partition)
@@ -158,7 +173,11 @@ class RedisIndex:
     async def remove(self, partition: str, name: str) -> None:
         """Take a prompt out."""
         self._local.drop(partition, name)
-        args = (name, int(await self._uses_vector_sets(partition)))
+        kind = await self._find_kind(partition)
+        if kind == "search":
+            await self._search.remove(partition, name)
+            return
+        args = (name, int(kind == "vectors"))
         await self._redis.run("semantic-remove", lambda client: _REMOVE.run(client, self._names(partition), args))
 
     def forget(self, owner: str) -> None:
@@ -167,13 +186,20 @@ class RedisIndex:
         for partition in [partition for partition in self._read if owner_of(partition) == owner]:
             del self._read[partition]
 
-    async def _uses_vector_sets(self, partition: str) -> bool:
+    async def _find_kind(self, partition: str) -> Kind:
         """Ask the server once what it can do; while it does not answer, nobody knows."""
-        if self._has_vector_sets is None:
+        if self._kind is None:
+            self._kind = await self._probe(partition)
+        return self._kind
+
+    async def _probe(self, partition: str) -> Kind:
+        if "vectors" in self._may_use:
             key = f"{self._names(partition)[1]}:probe"  # nothing is there: what is asked is whether one may ask
-            known = await self._redis.run("semantic-probe", lambda client: _KNOWS.run(client, (key,), ()))
-            self._has_vector_sets = bool(known)
-        return self._has_vector_sets
+            if await self._redis.run("semantic-probe", lambda client: _KNOWS.run(client, (key,), ())):
+                return "vectors"
+        if "search" in self._may_use and await self._search.open(partition.partition(":")[0]):
+            return "search"
+        return "hash"
 
     async def _refresh(self, partition: str) -> None:
         """Copy what is new; all of it where the copy is old or has more or less than Redis."""

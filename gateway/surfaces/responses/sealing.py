@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.vault import Origin
 
 _VERSION = "ts1."
-_LABEL = "tn1"
+_LABEL = "tn2"
 _DIGEST_BYTES = 16
 _KEY_BYTES = 32
 _NONCE_BYTES = 12

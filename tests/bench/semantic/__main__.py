@@ -56,7 +56,10 @@ def _print_part(name: str, figures: dict) -> None:
             f"  {what:32} paraphrases found {found['found_share']:6.1%} of {found['paraphrases']}"
             f"   false hits {found['false_share']:7.2%} ({found['false_hits']} of {found['near_misses']})"
         )
-    print(f"  false hits by sort: {figures['false_hits_by_sort']}\n")
+    false, of = figures["false_hits_by_sort"], figures["near_misses_by_sort"]
+    print(
+        "  false hits by sort: " + ", ".join(f"{sort} {false.get(sort, 0)} of {of[sort]}" for sort in sorted(of)) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -2,19 +2,23 @@
 
 A template has several ways to say one thing, values for its slots, and sentences that look alike and mean something
 else. Every two ways with the same values are a paraphrase; other values, or one of the other sentences, are not one.
-Two in five templates are held back: neither the tables of the gate nor the threshold were fitted to them.
+
+The templates called `unseen` are held back: they were written before the gate was changed in 2026-11, and neither its
+tables nor its thresholds were fitted to them. `HELD_BACK` says which state of them the report is about.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.bench.semantic.chinese import CHINESE
-from tests.bench.semantic.english import ENGLISH
+from tests.bench.semantic import chinese, english, freer_chinese, freer_english, unseen_chinese, unseen_english
 from tests.bench.semantic.template import Template
+
+HELD_BACK = "64a55a79bb1f419c72111f3355979e1c48a9c80d76209e89d1fe13ef21e60f38"
+"""The SHA-256 of the part held back, as it was committed before anything was fitted."""
 
 SWAPPED_A_TEMPLATE = 24
 """Pairs of a template that differ in their slots' values."""
@@ -35,18 +39,25 @@ class Pair:
 
 def make_pairs() -> list[Pair]:
     """Make all pairs, the same at every call."""
-    pairs = itertools.chain(_pairs_of(ENGLISH, "en"), _pairs_of(CHINESE, "zh"))
+    pairs = itertools.chain(
+        _pairs_of(english.ENGLISH, "en", held=False),
+        _pairs_of(chinese.CHINESE, "zh", held=False),
+        _pairs_of(freer_english.ENGLISH, "en", held=False),
+        _pairs_of(freer_chinese.CHINESE, "zh", held=False),
+        _pairs_of(unseen_english.ENGLISH, "en", held=True),
+        _pairs_of(unseen_chinese.CHINESE, "zh", held=True),
+    )
     return list({(pair.one, pair.other): pair for pair in pairs}.values())
 
 
-def is_held_back(template: str) -> bool:
-    """Whether a template is for the report alone; a hash of its name decides."""
-    return hashlib.sha256(template.encode()).digest()[0] % 5 < 2
+def digest_of(pairs: Iterable[Pair]) -> str:
+    """Give the SHA-256 of pairs, so that a part that must not change can be seen not to have changed."""
+    lines = sorted("\t".join((pair.one, pair.other, pair.sort, str(pair.same))) for pair in pairs)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _pairs_of(templates: Sequence[Template], language: str) -> Iterator[Pair]:
+def _pairs_of(templates: Sequence[Template], language: str, *, held: bool) -> Iterator[Pair]:
     for template in templates:
-        held = is_held_back(template.name)
         for one, other, same, sort in _told(template):
             if one != other:
                 yield Pair(one, other, same, sort, language, template.name, held)

@@ -18,7 +18,9 @@ import redis as redis_py
 _START_TIMEOUT_S = 10.0
 
 
-REDIS_8 = Path(__file__).parents[3] / ".cache" / "redis8" / "redis-server"
+_CACHE = Path(__file__).parents[3] / ".cache"
+REDIS_8 = _CACHE / "redis8" / "redis-server"
+REDISEARCH = _CACHE / "redisearch" / "redisearch.so"
 
 
 def redis_8() -> str:
@@ -26,6 +28,13 @@ def redis_8() -> str:
     if not REDIS_8.exists():
         pytest.skip("REDIS 8 IS NOT HERE: make .cache/redis8/redis-server fetches it")
     return str(REDIS_8)
+
+
+def redisearch() -> tuple[str, ...]:
+    """Give the options that load RediSearch into Redis 8, or skip the test where the Makefile could not fetch it."""
+    if not REDISEARCH.exists():
+        pytest.skip("REDISEARCH IS NOT HERE: make .cache/redisearch/redisearch.so fetches it")
+    return ("--loadmodule", str(REDISEARCH))
 
 
 class RedisServer:
@@ -95,6 +104,22 @@ def running_redis(*, binary: str = "redis-server", options: Sequence[str] = ()) 
             yield server
         finally:
             server.kill()
+
+
+def join_cluster(servers: Sequence[RedisServer]) -> None:
+    """Make one cluster of servers that were started for one, and wait until it is."""
+    bounds = [16384 * number // len(servers) for number in range(len(servers) + 1)]
+    for number, server in enumerate(servers):
+        with server.client() as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
+    deadline = time.monotonic() + 20
+    for server in servers:
+        with server.client() as client:
+            while "cluster_state:ok" not in str(client.execute_command("CLUSTER INFO")).replace("': '", ":"):
+                assert time.monotonic() < deadline, "the cluster did not form"
+                time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import importlib.util
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from gateway.cache.redis_guard import open_redis
 from gateway.cache.redis_store import RedisStore
 from gateway.cache.settings import RedisSettings
 from gateway.cache.store import ENTRY_OVERHEAD_BYTES, MemoryStore, Store, TieredStore
-from tests.unit.gateway.redis_server import RedisServer, redis_8, running_redis
+from tests.unit.gateway.redis_server import RedisServer, join_cluster, redis_8, running_redis
 
 PREFIX = "test:"
 PATIENT = {"deadline_ms": 1000}  # these tests are about what is kept, not about how fast
@@ -295,24 +294,9 @@ async def test_a_cluster_keeps_each_owner_in_one_slot():
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(running_redis(options=options)) for _ in range(3)]
-        _join_cluster(servers)
+        join_cluster(servers)
         nodes = ",".join(f"127.0.0.1:{server.port}" for server in servers[:2])
         await round_trip(f"redis+cluster://{nodes}")
-
-
-def _join_cluster(servers: list[RedisServer]) -> None:
-    bounds = [0, 5461, 10923, 16384]
-    for number, server in enumerate(servers):
-        with server.client() as client:
-            client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
-            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-            client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
-    deadline = time.monotonic() + 20
-    for server in servers:
-        with server.client() as client:
-            while "cluster_state:ok" not in str(client.execute_command("CLUSTER INFO")).replace("': '", ":"):
-                assert time.monotonic() < deadline, "the cluster did not form"
-                time.sleep(0.05)
 
 
 async def test_the_master_is_found_through_sentinels(redis_server: RedisServer):

@@ -248,7 +248,7 @@ def test_encrypted_reasoning_goes_to_those_who_carry_it_and_is_kept_for_all():
             assert Seal(b"other").unlabel(thought["encrypted_content"], "tenant") is None
 
 
-@pytest.mark.parametrize("written", ["", "x", "tn1", "tn1.", "tn1..", "tn1.ÄÖ.x", "tn1.W10=.x", "ts1.AAAA", "gAAAAAB"])
+@pytest.mark.parametrize("written", ["", "x", "tn2", "tn2.", "tn2..", "tn2.ÄÖ.x", "tn2.W10=.x", "ts1.AAAA", "gAAAAAB"])
 def test_what_was_never_labelled_has_no_label(written):
     assert Seal().unlabel(written, "tenant") is None
 

@@ -24,7 +24,7 @@ SAME = [
 UNLIKE = [
     ("Is 5 degrees Celsius cold?", "Is 50 degrees Celsius cold?", "numbers"),
     ("Give me three tips for running.", "Give me five tips for running.", "numbers"),
-    ("Convert 5 km to miles", "Convert 5 miles to km", "units"),
+    ("Convert 5 km to miles", "Convert 5 miles to km", "numbers"),
     ("Is 30 degrees Celsius hot?", "Is 30 degrees Fahrenheit hot?", "units"),
     ("Is it safe to eat raw eggs?", "Is it not safe to eat raw eggs?", "negation"),
     ("Cook pasta with salt.", "Cook pasta without salt.", "negation"),
@@ -56,6 +56,97 @@ UNLIKE = [
 ]
 
 
+SWAPS = [
+    ("What eats mice?", "What do mice eat?"),
+    ("Who did Brutus kill?", "Who killed Brutus?"),
+    ("Who should I tell?", "Who should tell me?"),
+    ("What can I do?", "What should I do?"),
+    ("What should I not eat?", "What should I eat?"),
+    ("Is it a good idea to lie?", "Is it a bad idea to lie?"),
+    ("How do I turn on the heater?", "How do I turn off the heater?"),
+    ("How do I log in?", "How do I log out?"),
+    ("What comes before B?", "What comes after B?"),
+    ("Which is cheaper, A or B?", "Which is better, A or B?"),
+    ("How do I learn to cook?", "How do I cook?"),
+    ("How do I stop coughing?", "How do I start coughing?"),
+    ("How do I zip a file?", "How do I unzip a file?"),
+    ("Is milk good for cats?", "Is milk good for dogs?"),
+    ("Are cats good for milk?", "Is milk good for cats?"),
+    ("What is the cause of rust?", "What is the effect of rust?"),
+    ("What causes rust?", "What does rust cause?"),
+    ('Translate "hi" from French to German', 'Translate "hi" from German to French'),
+    ("What is the tallest tree?", "What is the shortest tree?"),
+    ("What is a good salary in Paris?", "What is a salary in Paris?"),
+    ("Can I eat before surgery?", "Can I eat after surgery?"),
+    ("What did the cat do to the dog?", "What did the dog do to the cat?"),
+    ("Does my boss owe me money?", "Do I owe my boss money?"),
+    ("Why does the sun set?", "When does the sun set?"),
+    ("How much sugar is in milk?", "How much milk is in sugar?"),
+    ("How do I get a refund?", "How do I give a refund?"),
+    ("Should I buy or rent a house?", "Should I buy a house?"),
+    ("Where was Napoleon born?", "Where did Napoleon die?"),
+    ("How do I convert a PDF to Word?", "How do I convert Word to a PDF?"),
+    ("How does a plane fly?", "How do I fly a plane?"),
+    ("What do I need to enter Spain?", "Do I need a visa to enter Spain?"),
+    ("What was the best film of 1999?", "What was the best film of 1998?"),
+    ("How do I ask my boss for a raise?", "How does my boss ask me for a raise?"),
+    ("Does smoking cause cancer?", "Does cancer cause smoking?"),
+    ("What stops bleeding?", "How do I stop bleeding?"),
+    ("Which team did Spain beat?", "Which team beat Spain?"),
+    ("Who taught Plato?", "Who did Plato teach?"),
+    ("Is it legal to record calls?", "Is it possible to record calls?"),
+    ("Can I refuse to pay?", "Can I pay?"),
+    ("What happens if I win?", "What happens if I lose?"),
+    ("How do I prevent a cold?", "How do I treat a cold?"),
+    ("How do I fix a bug?", "How do I find a bug?"),
+    ("What helps against pain?", "What does pain help against?"),
+    ("What is the last step?", "What is the first step?"),
+    ("Write a letter to my son from my wife.", "Write a letter to my wife from my son."),
+    ("How many dogs chase one cat?", "How many cats chase one dog?"),
+    ("List three benefits of tea", "List three benefits of coffee"),
+    ("Explain how a fridge works", "Explain how an oven works"),
+    ("What is the name of the president?", "What is the age of the president?"),
+    ("Is the president old?", "How old is the president?"),
+    ("How long is the Nile?", "How long does it take to sail the Nile?"),
+    ("Is Go faster than Rust?", "Is Rust faster than Go?"),
+    ("How do I delete a file?", "How do I remove a file from git?"),
+    ("Is this safe for children to drink?", "Is this safe for adults to drink?"),
+    ("Should children drink this?", "Can children drink this?"),
+    ("谁打了张三？", "张三打了谁？"),
+    ("什么污染了河流？", "河流污染了什么？"),
+    ("怎么打开文件？", "怎么关闭文件？"),
+    ("老师教学生什么？", "学生教老师什么？"),
+    ("怎么学游泳？", "怎么教游泳？"),
+    ("上班前吃什么？", "上班后吃什么？"),
+    ("我欠他钱吗？", "他欠我钱吗？"),
+    ("猫怕狗吗？", "狗怕猫吗？"),
+    ("为什么猫怕狗？", "为什么狗怕猫？"),
+    ("北京离上海多远？", "北京离广州多远？"),
+    ("怎么开灯？", "怎么关灯？"),
+    ("怎么加热牛奶？", "怎么冷却牛奶？"),
+    ("A比B便宜吗？", "A比B贵吗？"),
+    ("明天会下雨吗？", "昨天下雨了吗？"),
+    ("怎么用左手写字？", "怎么用右手写字？"),
+    ("谁是会计？", "谁是设计？"),
+    ("社会的作用是什么？", "会社的作用是什么？"),
+    ("怎么从电脑传文件到手机？", "怎么从手机传文件到电脑？"),
+    ("有什么好书？", "有什么书？"),
+    ("应该吃什么？", "不应该吃什么？"),
+    ("水变成冰要多久？", "冰变成水要多久？"),
+    ("爸爸的妈妈叫什么？", "妈妈的爸爸叫什么？"),
+    ("儿子的老师是谁？", "老师的儿子是谁？"),
+    ("糖里有多少水？", "水里有多少糖？"),
+    ("怎么把图片转成文字？", "怎么把文字转成图片？"),
+    ("怎么把PDF转成Word？", "怎么把Word转成PDF？"),
+    ("如何用茶煮鸡蛋？", "如何用鸡蛋煮茶？"),
+    ("狗为什么追猫？", "猫为什么追狗？"),
+    ("什么时候能吃药？", "什么时候不能吃药？"),
+    ("去北京的火车几点？", "从北京来的火车几点？"),
+    ("生产力高还是低好？", "生产力高好吗？"),
+    ("猫和狗哪个聪明？", "猫和狗哪个笨？"),
+]
+
+
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_the_same_question_in_other_words_agrees(one, other):
     first, second = read_content(one), read_content(other)
@@ -68,6 +159,12 @@ def test_what_only_looks_alike_differs_in_a_named_facet(one, other, facet):
     first, second = read_content(one), read_content(other)
     assert facet in differences(first, second)
     assert differing(first.print_of(b"secret"), second.print_of(b"secret")) is not None
+
+
+def test_swaps_and_opposites_in_all_sorts_of_questions_differ():
+    """Written after the tables, to break them: who does what to whom, opposites, kinds of question, co-hyponyms."""
+    taken = [(one, other) for one, other in SWAPS if not differences(read_content(one), read_content(other))]
+    assert taken == []
 
 
 @pytest.mark.parametrize("text", ["", "  ", "フランスの首都はどこですか", "Какая столица?", "a" * (MOST_CHARS + 1)])
@@ -91,8 +188,23 @@ def test_the_gate_agrees_with_itself_on_every_pair_that_was_built():
     false = [pair for pair in pairs if not pair.same and not differences(contents[pair.one], contents[pair.other])]
     near_misses = sum(not pair.same for pair in pairs)
     assert len(false) <= 0.001 * near_misses, false
-    found = [pair for pair in pairs if pair.same and not differences(contents[pair.one], contents[pair.other])]
-    assert len(found) >= 0.6 * sum(pair.same for pair in pairs)
+    fitted = [pair for pair in pairs if pair.same and not pair.held_back]
+    found = [pair for pair in fitted if not differences(contents[pair.one], contents[pair.other])]
+    assert len(found) >= 0.6 * len(fitted)
+
+
+def test_the_part_held_back_is_the_one_that_was_committed_before_anything_was_fitted():
+    from tests.bench.semantic.pairs import HELD_BACK, digest_of, make_pairs
+
+    held = [pair for pair in make_pairs() if pair.held_back]
+    assert digest_of(held) == HELD_BACK, "what is reported would no longer be about unseen pairs"
+    for language in ("en", "zh"):
+        own = [pair for pair in held if pair.language == language]
+        assert sum(pair.same for pair in own) >= 400
+        assert sum(not pair.same for pair in own) >= 800
+    sorts = {pair.sort for pair in held}
+    assert sorts >= {"number", "unit", "negation", "date", "entity", "antonym", "direction", "comparative", "tense"}
+    assert sorts >= {"question", "language"}
 
 
 def test_the_command_says_why_two_prompts_match_or_do_not():
@@ -103,8 +215,8 @@ def test_the_command_says_why_two_prompts_match_or_do_not():
     run = CliRunner()
     found = json.loads(run.invoke(commands, ["explain", UNLIKE[2][0], UNLIKE[2][1], "--json"]).stdout)
     assert not found["match"]
-    assert found["differ"] == ["units", "order"]
-    assert found["facets"]["units"] == [["km", "mile"], ["mile", "km"]]
+    assert found["differ"] == ["numbers", "order"]
+    assert found["facets"]["numbers"] == [["5 km"], ["5 mile"]]
     assert "yes" in run.invoke(commands, ["explain", *SAME[0]]).stdout
     assert "is below" in run.invoke(commands, ["explain", *SAME[0], "--threshold", "1"]).stdout
     assert "reads English and Chinese" in run.invoke(commands, ["explain", SAME[0][0], "Какая столица?"]).stdout

@@ -1,4 +1,4 @@
-"""One contract for every index of prompts: in the process, in a Redis hash, sealed, and in a vector set."""
+"""One contract for every index of prompts: in the process, in a Redis hash, sealed, in a vector set, by RediSearch."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from gateway.cache.redis_store import RedisStore
 from gateway.cache.semantic.index import ProcessIndex
 from gateway.cache.semantic.redis_index import RedisIndex
 from gateway.cache.settings import RedisSettings
-from tests.unit.gateway.redis_server import redis_8, running_redis
+from tests.unit.gateway.redis_server import join_cluster, redis_8, redisearch, running_redis
 
 PREFIX = "test:"
 KEY = b"k" * 32
@@ -22,7 +22,7 @@ MOST = 5
 
 
 def partition(tenant, name="p"):
-    return f"tn1:{{{owner_tag(tenant)}}}:{name}"
+    return f"tn2:{{{owner_tag(tenant)}}}:{name}"
 
 
 def direction(*parts):
@@ -43,11 +43,17 @@ def vector_server():
         yield server
 
 
+@pytest.fixture(scope="module")
+def search_server():
+    with running_redis(binary=redis_8(), options=redisearch()) as server:
+        yield server
+
+
 @contextlib.asynccontextmanager
-async def redis_index(server, **options):
-    settings = RedisSettings(url=SecretStr(server.url), deadline_ms=1000)
+async def redis_index(server, *, url=None, **options):
+    settings = RedisSettings(url=SecretStr(url or server.url), deadline_ms=1000)
     async with open_redis(settings) as redis:
-        given = {"ttl_s": 60, "fresh_for_s": 0, "may_use_vector_sets": True, **options}
+        given = {"ttl_s": 60, "fresh_for_s": 0, **options}
         local = ProcessIndex(most=100, most_of_one=MOST)
         yield (
             RedisIndex(redis, local, key_prefix=PREFIX, most_of_one=MOST, **given),
@@ -55,15 +61,19 @@ async def redis_index(server, **options):
         )
 
 
-@pytest.fixture(params=["process", "hash", "sealed", "vectors"])
+SERVERS = {"hash": "plain_server", "sealed": "plain_server", "vectors": "vector_server", "search": "search_server"}
+OPTIONS = {"sealed": {"encryption_key": KEY}, "search": {"may_use": ("search",)}}  # this server has vector sets as well
+
+
+@pytest.fixture(params=["process", *SERVERS])
 async def index(request):
     if request.param == "process":
         yield ProcessIndex(most=100, most_of_one=MOST)
         return
-    server = request.getfixturevalue("vector_server" if request.param == "vectors" else "plain_server")
+    server = request.getfixturevalue(SERVERS[request.param])
     with server.client() as client:
         client.flushall()
-    async with redis_index(server, encryption_key=KEY if request.param == "sealed" else None) as (opened, _):
+    async with redis_index(server, **OPTIONS.get(request.param, {})) as (opened, _):
         yield opened
 
 
@@ -106,26 +116,70 @@ async def test_time_ends_it(index):
     assert await index.nearest(partition("ada"), direction(1), 5) == []
 
 
-@pytest.mark.parametrize("kind", ["plain_server", "vector_server"])
-async def test_erasing_an_owner_erases_its_prompts_and_counts_towards_its_quota(request, kind):
-    server = request.getfixturevalue(kind)
+@pytest.mark.parametrize(
+    ("kind", "named", "held_as"),
+    [
+        ("hash", "{}:vectors", b"hash"),
+        ("vectors", "{}:vectors", b"vectorset"),
+        ("search", "{}:one", b"hash"),
+    ],
+)
+async def test_erasing_an_owner_erases_its_prompts_and_counts_towards_its_quota(request, kind, named, held_as):
+    server, options = request.getfixturevalue(SERVERS[kind]), OPTIONS.get(kind, {})
     with server.client() as client:
         client.flushall()
-        async with redis_index(server) as (one, store), redis_index(server) as (other, _):
+        async with redis_index(server, **options) as (one, store), redis_index(server, **options) as (other, _):
             await one.add(partition("ada"), "one", direction(1), ttl_s=60)
             await one.add(partition("bob"), "one", direction(1), ttl_s=60)
             assert len(await other.nearest(partition("ada"), direction(1), 5)) == 1
             owner = owner_tag("ada")
-            assert int(client.hget(f"{PREFIX}{{{owner}}}:sizes", "total")) >= SIZE
-            assert client.type(f"{PREFIX}{partition('ada')}:vectors") == (
-                b"hash" if kind == "plain_server" else b"vectorset"
-            )
+            total = int(client.hget(f"{PREFIX}{{{owner}}}:sizes", "total"))
+            assert SIZE <= total <= 8 * SIZE
+            await one.add(partition("ada"), "one", direction(1), ttl_s=60)
+            assert int(client.hget(f"{PREFIX}{{{owner}}}:sizes", "total")) == total, "it is there once"
+            place = partition("ada") if kind != "search" else partition("ada").replace(":", "-entry:", 1)
+            assert client.type(PREFIX + named.format(place)) == held_as
+            assert all(client.ttl(name) > 0 for name in client.scan_iter())
             await store.erase(owner)
             one.forget(owner)
             assert await one.nearest(partition("ada"), direction(1), 5) == []
             assert await other.nearest(partition("ada"), direction(1), 5) == [], "its copy sees that Redis has less"
             assert len(await one.nearest(partition("bob"), direction(1), 5)) == 1
             assert not [name for name in client.scan_iter() if owner.encode() in name and b"sizes" not in name]
+
+
+async def test_an_index_that_went_with_its_server_is_made_again(search_server):
+    with search_server.client() as client:
+        async with redis_index(search_server, may_use=("search",)) as (index, _):
+            await index.add(partition("ada"), "one", direction(1), ttl_s=60)
+            client.flushall()
+            assert await index.nearest(partition("ada"), direction(1), 5) == []
+            await index.add(partition("ada"), "two", direction(1), ttl_s=60)
+            assert [one.name for one in await index.nearest(partition("ada"), direction(1), 5)] == ["two"]
+
+
+async def test_a_cluster_keeps_a_tenants_vector_sets_in_one_slot():
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *redisearch())
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(running_redis(binary=redis_8(), options=options)) for _ in range(3)]
+        join_cluster(servers)
+        url = f"redis+cluster://127.0.0.1:{servers[0].port}"
+        tenants = ("ada", "bob", "eve", "dan")
+        async with redis_index(None, url=url) as (index, store):
+            for who in tenants:
+                await index.add(partition(who), f"of-{who}", direction(1), ttl_s=60)
+            for who in tenants:
+                assert [one.name for one in await index.nearest(partition(who), direction(1), 5)] == [f"of-{who}"]
+            await index.remove(partition("bob"), "of-bob")
+            await store.erase(owner_tag("ada"))
+            left = [who for who in tenants if await index.nearest(partition(who), direction(1), 5)]
+            assert left == ["eve", "dan"]
+        async with redis_index(None, url=url, may_use=("search",)) as (index, _):
+            await index.add(partition("ada", "q"), "one", direction(1), ttl_s=60)
+            assert len(await index.nearest(partition("ada", "q"), direction(1), 5)) == 1, "copies, without an index"
+        holding = [client.dbsize() for server in servers for client in [stack.enter_context(server.client())]]
+        assert sum(holding) > 0
+        assert sum(size > 0 for size in holding) > 1, "tenants lie on several nodes"
 
 
 async def test_a_sealed_vector_is_bound_to_its_place(plain_server):

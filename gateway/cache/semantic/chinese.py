@@ -1,0 +1,101 @@
+"""Reads the content of a Chinese prompt: its frame is taken off, and of what is left every character counts."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+
+from gateway.cache.semantic import chinese_words as words
+from gateway.cache.semantic.facets import Content, Tokens
+
+_QUOTATION, _ADDRESS = "ｑ", "ａ"
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_CHINESE_NUMBER = re.compile(r"[零〇一二两三四五六七八九十百千万亿半]+")
+_MARK = re.compile(r"[Ａ-Ｚ]")
+_UNIT = re.compile(
+    r"公里|千米|厘米|毫米|米|英里|英尺|英寸|公斤|千克|克|磅|斤|吨|升|毫升|摄氏度?|华氏度?|美元|欧元|日元|人民币|英镑|元|度|"
+    r"小时|分钟|秒|岁|倍|平方|立方|兆|字节"
+)
+_DATE = re.compile(
+    r"今天|昨天|明天|前天|后天|今年|去年|明年|上周|下周|本周|这周|上个?月|下个?月|本月|最近|星期[一二三四五六日天]|"
+    r"周[一二三四五六日天末]|[早晚]上|上午|下午|中午|凌晨|春天|夏天|秋天|冬天|元旦|除夕|春节|国庆节?|中秋节?|圣诞节?|[情教母父儿端清][人师亲童午明]节|世纪|\d+年|\d+月|\d+[日号]|年|月|日"
+)
+_NEGATION = re.compile(r"[不没无未非别勿莫].?")
+_DIRECTION = re.compile(
+    r"[比从到往向由被离]|之前|之后|以前|以后|以上|以下|大于|小于|超过|低于|[前下上]一?[任届个]|当.{1,20}时"
+)
+_ARRANGED = re.compile(
+    r"[比到从由往向给被离让送借教打咬追爱帮吃]|喜欢|转换|换[成算]|变成|翻译|导致|引起|造成|之前|之后|以前|以后|以上|以下|大于|小于|"
+    r"超过|低于|时候?"
+)
+_FREE = frozenset("ＨＬＣＧＦＪＮＵＡＫＤＳ")
+"""Kinds of question in which what is first may be last as well, where nothing in them says otherwise."""
+_GOOD_IS_MEANT = frozenset("ＨＫＦＬＧ")
+"""Kinds of question that ask for what is good anyhow."""
+_BEGINS = re.compile("^(?:什么|哪)")
+"""What does something, and not what something is done to."""
+_LATIN_WORD = re.compile(r"[a-z]+(?:\+\+|#)?")
+_SYMBOL = re.compile(r"[+*/=^<>%$€£¥°&|~@#_\\{}\[\]×÷√]|(?<=\d)\s*-\s*(?=\d)|(?<!\w)-(?=\d)")
+
+
+def read_chinese(text: str, exact: Tokens) -> Content:
+    """Read a prompt whose code and quotations, `exact`, have been taken out."""
+    written = "".join(text.lower().split()).replace("quotation", _QUOTATION).replace("address", _ADDRESS)
+    for compiled, mark in _phrases():
+        written = compiled.sub(mark, written)
+    symbols = tuple(_SYMBOL.findall(written))
+    kinds = set(_MARK.findall(written)) - {"Ｑ"}
+    if "Ｋ" in kinds:
+        kinds -= {"Ｂ"}
+    begins = _BEGINS.match(written) is not None
+    if kinds & {"Ｄ", "Ｆ"}:
+        kinds -= {"Ｂ", "Ｈ", "Ｍ"}
+    written = _light().sub("", _MARK.sub("", written))
+    for compiled, word in _synonyms():
+        written = compiled.sub(word, written)
+    good = "好" in written and not kinds & _GOOD_IS_MEANT
+    written = written.replace("好", "")
+    if "Ｂ" not in kinds:
+        written = written.replace("能", "")
+    dates = tuple(_DATE.findall(written))
+    letters = [letter for letter in _DATE.sub("", written) if letter.isalnum()]
+    free = not begins and bool(kinds) and kinds <= _FREE and _ARRANGED.search(written) is None
+    return Content(
+        language="zh",
+        question=tuple(sorted(kinds)),
+        negation=tuple(_NEGATION.findall(written)),
+        numbers=(*_NUMBER.findall(written), *_CHINESE_NUMBER.findall(written)),
+        units=tuple(_UNIT.findall(written)),
+        dates=dates,
+        names=tuple(sorted(_LATIN_WORD.findall(written))),
+        code=(*exact, *symbols),
+        order=tuple(_DIRECTION.findall(written)),
+        subject=(*(_turned(letters) if free else letters), *(("什么",) if begins else ()), *(("好",) if good else ())),
+    )
+
+
+def _turned(letters: list[str]) -> list[str]:
+    """Turn a sequence to where it is least, so that what was moved to the front makes no difference; a swap does."""
+    return min((letters[at:] + letters[:at] for at in range(len(letters))), default=letters)
+
+
+@functools.cache
+def _phrases() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(pattern), written) for pattern, written in words.PHRASES)
+
+
+@functools.cache
+def _light() -> re.Pattern[str]:
+    return re.compile(words.LIGHT)
+
+
+@functools.cache
+def _synonyms() -> tuple[tuple[re.Pattern[str], str], ...]:
+    def rules() -> Iterator[tuple[re.Pattern[str], str]]:
+        for row in words.SYNONYMS:
+            first, *others = row.split()
+            longest = sorted((first, *others), key=len, reverse=True)
+            yield re.compile("|".join(map(re.escape, longest))), first
+
+    return tuple(rules())
