@@ -142,24 +142,24 @@ def overview() -> Dashboard:
             "Up to the time that an answer may take. Beyond an hour it hangs, and holds its places.",
             Q(gauge("thalamus_oldest_request_age_seconds", "instance", how="max"), "{{instance}}"),
             unit="s",
-            width=12,
         ),
         graph(
             "Blocks of memory",
             "Falls back after a burst, where resident memory does not. Growth over hours at even load is a leak.",
             Q(gauge("thalamus_memory_blocks", "instance", how="max"), "{{instance}}"),
-            width=12,
         ),
         graph(
             "Configuration reloads",
             "`refused` means that the file on disk is not what is being served: thalamus check says why.",
             Q(rate("thalamus_settings_reloads_total", "result"), "{{result}}"),
             unit="ops",
+            width=12,
         ),
         graph(
             "Versions",
             "One. Two for longer than a rollout mean that it is stuck.",
             Q(gauge("thalamus_build_info", "version", how="count"), "{{version}}"),
+            width=12,
         ),
     ):
         board = board.with_panel(graphed)
