@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import Q, dashboard, graph, row
+from dashboards.parts import Part, Q, dashboard, graph, part
 from dashboards.promql import gauge, quantile, rate
 
 _BACKEND = 'backend=~"$backend"'
@@ -13,9 +13,14 @@ _BACKEND = 'backend=~"$backend"'
 def backends() -> Dashboard:
     """Build it."""
     reader = "For whoever runs the models: each replica, and what vLLM and SGLang say of themselves."
-    board = dashboard("backends", "Backends", reader, ("cluster", "backend", "tier"))
-    board = board.with_row(row("As the gateway sees them"))
-    for panel in (
+    return dashboard(
+        "backends", "Backends", reader, ("cluster", "backend", "tier"), _as_the_gateway_sees_them(), _vllm(), _sglang()
+    )
+
+
+def _as_the_gateway_sees_them() -> Part:
+    return part(
+        "As the gateway sees them",
         graph(
             "Attempts",
             "As many as requests, and a few more: each more is a retry, a hedge or a fallback.",
@@ -89,10 +94,12 @@ def backends() -> Dashboard:
             ),
             unit="ops",
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("vLLM"))
-    for panel in (
+    )
+
+
+def _vllm() -> Part:
+    return part(
+        "vLLM",
         graph(
             "vLLM: running and waiting",
             "None waiting for long. A line here and none at the gateway: lower max_concurrency, so that the gateway's "
@@ -135,10 +142,12 @@ def backends() -> Dashboard:
             Q(rate("vllm:num_preemptions_total", "model_name"), "{{model_name}}"),
             unit="ops",
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("SGLang"))
-    for panel in (
+    )
+
+
+def _sglang() -> Part:
+    return part(
+        "SGLang",
         graph(
             "SGLang: running and waiting",
             "None waiting for long, as with vLLM.",
@@ -181,6 +190,4 @@ def backends() -> Dashboard:
             ),
             unit="percentunit",
         ),
-    ):
-        board = board.with_panel(panel)
-    return board
+    )

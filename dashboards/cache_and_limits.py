@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import Q, dashboard, graph, row
+from dashboards.parts import Part, Q, dashboard, graph, part
 from dashboards.promql import gauge, or_zero, quantile, rate, share
 
 _BACKEND = 'backend=~"$backend"'
@@ -15,9 +15,19 @@ _REDIS, _OWN = 'event="redis"', 'event!="redis"'
 def cache_and_limits() -> Dashboard:
     """Build it."""
     reader = "For whoever tunes: what comes from memory, who waits, and who is refused."
-    board = dashboard("cache-and-limits", "Cache and limits", reader, ("cluster", "tier", "backend"))
-    board = board.with_row(row("Cache and Redis"))
-    for panel in (
+    return dashboard(
+        "cache-and-limits",
+        "Cache and limits",
+        reader,
+        ("cluster", "tier", "backend"),
+        _cache_and_redis(),
+        _limits_and_load(),
+    )
+
+
+def _cache_and_redis() -> Part:
+    return part(
+        "Cache and Redis",
         graph(
             "Requests by what the cache did",
             "`bypass` are requests that take no part. A fall of hits after a new configuration: keys changed.",
@@ -76,10 +86,12 @@ def cache_and_limits() -> Dashboard:
             Q(rate("thalamus_keep_alives_total", "endpoint"), "{{endpoint}}"),
             unit="ops",
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("Limits and load"))
-    for panel in (
+    )
+
+
+def _limits_and_load() -> Part:
+    return part(
+        "Limits and load",
         graph(
             "Limits met",
             "Those of a `tier` are moved to its mini; those of a `key` get 429. Raise the limit or talk to the caller.",
@@ -114,6 +126,4 @@ def cache_and_limits() -> Dashboard:
             Q(rate("thalamus_shed_requests_total")),
             unit="ops",
         ),
-    ):
-        board = board.with_panel(panel)
-    return board
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import Q, dashboard, graph, number, row
+from dashboards.parts import Part, Q, dashboard, graph, number, part
 from dashboards.promql import gauge, or_zero, rate, recorded
 
 _HOUR = " * 3600"
@@ -21,8 +21,14 @@ _TENANT, _DONE = 'tenant=~"$tenant"', 'outcome="done"'
 def cost() -> Dashboard:
     """Build it."""
     reader = "For whoever pays: what is spent, by whom, and what the router saves."
-    board = dashboard("cost", "Cost", reader, ("cluster", "tenant", "backend"))
-    for figure in (
+    return dashboard(
+        "cost", "Cost", reader, ("cluster", "tenant", "backend"), _figures(), _where_it_goes(), _what_the_router_saves()
+    )
+
+
+def _figures() -> Part:
+    return part(
+        "",
         number(
             "Spent per hour",
             "As planned. Prices are the configuration's.",
@@ -52,10 +58,12 @@ def cost() -> Dashboard:
             warn=1,
             width=6,
         ),
-    ):
-        board = board.with_panel(figure)
-    board = board.with_row(row("Where it goes"))
-    for panel in (
+    )
+
+
+def _where_it_goes() -> Part:
+    return part(
+        "Where it goes",
         graph(
             "Spend by backend, per hour",
             "Mostly the deep backends', by few requests. A fast one that leads is used for what should be cached.",
@@ -105,10 +113,12 @@ def cost() -> Dashboard:
             ),
             unit="percentunit",
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("What the router saves"))
-    for panel in (
+    )
+
+
+def _what_the_router_saves() -> Part:
+    return part(
+        "What the router saves",
         graph(
             "Share saved",
             "Level. Less than half of the week's: ThalamusSavingsCollapsed.",
@@ -154,6 +164,4 @@ def cost() -> Dashboard:
             unit="currencyUSD",
             is_stacked=True,
         ),
-    ):
-        board = board.with_panel(panel)
-    return board
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import Q, dashboard, graph, number, row
+from dashboards.parts import Part, Q, dashboard, graph, number, part
 from dashboards.promql import C, gauge, or_zero, quantile, rate, recorded, share
 
 _TIER, _DEEP, _DECIDED = 'tier=~"$tier"', 'tier=~"deep.*"', 'tier!=""'
@@ -13,8 +13,12 @@ _TIER, _DEEP, _DECIDED = 'tier=~"$tier"', 'tier=~"deep.*"', 'tier!=""'
 def overview() -> Dashboard:
     """Build it."""
     reader = "For whoever is on call: is it well, and if not, where."
-    board = dashboard("overview", "Overview", reader, ("cluster", "tier"))
-    for panel in (
+    return dashboard("overview", "Overview", reader, ("cluster", "tier"), _figures(), _serving(), _gateway_itself())
+
+
+def _figures() -> Part:
+    return part(
+        "",
         number("Requests", "As many as usual at this hour.", Q(rate("thalamus_requests_total")), "reqps"),
         number(
             "Availability, 1 h",
@@ -56,10 +60,12 @@ def overview() -> Dashboard:
             Q(or_zero(f'count(ALERTS{{alertname=~"Thalamus.*", alertstate="firing", {C}}})')),
             warn=1,
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("Serving"))
-    for graphed in (
+    )
+
+
+def _serving() -> Part:
+    return part(
+        "Serving",
         graph(
             "Requests by outcome",
             "Nearly all done. `dropped` are clients that left: many mean that answers take too long for them.",
@@ -101,10 +107,12 @@ def overview() -> Dashboard:
             unit="percentunit",
             is_stacked=True,
         ),
-    ):
-        board = board.with_panel(graphed)
-    board = board.with_row(row("The gateway itself"))
-    for graphed in (
+    )
+
+
+def _gateway_itself() -> Part:
+    return part(
+        "The gateway itself",
         graph(
             "The gateway's own time",
             "About a millisecond at p50. More means too little CPU, or large bodies.",
@@ -161,6 +169,4 @@ def overview() -> Dashboard:
             Q(gauge("thalamus_build_info", "version", how="count"), "{{version}}"),
             width=12,
         ),
-    ):
-        board = board.with_panel(graphed)
-    return board
+    )

@@ -38,6 +38,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 TAG = "thalamus"
 SOURCE = DataSourceRef("prometheus", "${datasource}")
+Panel = Timeseries | Stat | Heatmap
 Unit = Literal["short", "s", "percentunit", "reqps", "currencyUSD", "none", "ops"]
 
 VARIABLES = {
@@ -109,19 +110,28 @@ def heat(title: str, good: str, query: Q, *, width: int = 8) -> Heatmap:
     return panel.with_target(target)
 
 
-def row(title: str) -> Row:
-    """Begin a part of a dashboard."""
-    return Row(title)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A row of a dashboard and what is below it; without a title, what stands above the first row."""
+
+    title: str
+    panels: tuple[Panel, ...]
 
 
-def dashboard(uid: str, title: str, reader: str, variables: tuple[str, ...]) -> Dashboard:
-    """Begin a dashboard: its variables, links to the others, marks of deploys and of changes of the bundle.
+def part(title: str, *panels: Panel) -> Part:
+    """Give a part of a dashboard."""
+    return Part(title, panels)
+
+
+def dashboard(uid: str, title: str, reader: str, variables: tuple[str, ...], *parts: Part) -> Dashboard:
+    """Make a dashboard: its parts, variables, links to the others, marks of deploys and of changes of the bundle.
 
     Args:
         uid: the end of its address, and the name of its file.
         title: what it is called.
         reader: who it is for, as its description.
         variables: names in `VARIABLES`.
+        parts: what it shows, from the top.
     """
     begun = (
         Dashboard(f"Thalamus: {title}")
@@ -151,6 +161,10 @@ def dashboard(uid: str, title: str, reader: str, variables: tuple[str, ...]) -> 
             .icon_color(colour)
             .expr(appeared(metric, label))
         )
+    for each in parts:
+        begun = begun.with_row(Row(each.title)) if each.title else begun
+        for panel in each.panels:
+            begun = begun.with_panel(panel)
     return begun
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.parts import Q, dashboard, graph, heat, row
+from dashboards.parts import Part, Q, dashboard, graph, heat, part
 from dashboards.promql import gauge, or_zero, quantile, rate, recorded, share
 
 _DEEP, _DECIDED = 'tier=~"deep.*"', 'tier!=""'
@@ -15,9 +15,12 @@ _BACKEND = 'backend=~"$backend"'
 def routing() -> Dashboard:
     """Build it."""
     reader = "For whoever owns quality: what is decided, why, and whether it still fits."
-    board = dashboard("routing", "Routing", reader, ("cluster", "backend"))
-    board = board.with_row(row("Decisions"))
-    for panel in (
+    return dashboard("routing", "Routing", reader, ("cluster", "backend"), _decisions(), _verdicts(), _fit())
+
+
+def _decisions() -> Part:
+    return part(
+        "Decisions",
         graph(
             "Share of tiers",
             "What the dial sets. A mini in it means that limits or load decide.",
@@ -81,10 +84,12 @@ def routing() -> Dashboard:
             unit="s",
             width=16,
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("Was the tier right?"))
-    for panel in (
+    )
+
+
+def _verdicts() -> Part:
+    return part(
+        "Was the tier right?",
         graph(
             "Misroute rate",
             "Low and level, over six hours. Of `fast`: it fell short. Of `deep`: fast was enough. Shadow answers speak "
@@ -136,17 +141,17 @@ def routing() -> Dashboard:
             Q(rate("thalamus_feedback_total", "verdict, tier"), "feedback on {{tier}}: {{verdict}}"),
             unit="ops",
         ),
-    ):
-        board = board.with_panel(panel)
-    board = board.with_row(row("Does the model still fit the traffic?"))
-    board = board.with_panel(
+    )
+
+
+def _fit() -> Part:
+    return part(
+        "Does the model still fit the traffic?",
         heat(
             "Difficulty",
             "The same bands every day. Bands that move mean that requests changed, or the model did (see the marks).",
             Q(rate("thalamus_difficulty_bucket", "le")),
-        )
-    )
-    for panel in (
+        ),
         graph(
             "Difficulty against a week ago",
             "Under 0.15: the largest distance between the distributions of six hours now and a week ago. Above: "
@@ -192,6 +197,4 @@ def routing() -> Dashboard:
             unit="ops",
             width=16,
         ),
-    ):
-        board = board.with_panel(panel)
-    return board
+    )
