@@ -16,6 +16,7 @@ from gateway.cache.events import BreakerChanged, BreakerState, CallOutcome, OnEv
 from gateway.cache.redis_url import CONNECT_TIMEOUT_S, RedisClient, connected, read_redis_url
 from gateway.cache.settings import RedisSettings
 from gateway.cache.store import StoreUnavailable
+from gateway.cancelled import was_cancelled
 
 T = TypeVar("T")
 
@@ -181,7 +182,7 @@ class GuardedRedis:
 
     async def _ask_until_answered(self) -> None:
         try:
-            while not await self._ask():
+            while not (await self._ask() or was_cancelled()):
                 if self._breaker.state == "open":
                     await asyncio.sleep(self._reset_s)
         finally:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from gateway.cancelled import was_cancelled
 from gateway.keys.records import KeyRecord, touch
 from gateway.keys.store import KeyStore, KeyStoreUnavailable
 
@@ -91,7 +92,7 @@ class ManagedKeys:
 
     async def _keep(self) -> None:
         written_at = time.monotonic()
-        while True:
+        while not was_cancelled():
             await asyncio.sleep(self._refresh_s)
             await self.refresh()
             if time.monotonic() - written_at >= WRITE_USES_EVERY_S:

@@ -260,6 +260,19 @@ async def test_closing_with_calls_left_behind_ends_them(server: RedisServer):
     assert asyncio.all_tasks() == before
 
 
+async def test_closing_while_a_frozen_redis_is_asked_ends_at_whatever_step_that_is(server: RedisServer):
+    """A cancellation in the moment in which a ping has been sent is lost on the way (see `was_cancelled`)."""
+    for steps in range(40):
+        async with open_redis(settings_for(server)) as redis:
+            store = RedisStore(redis, key_prefix="test:")
+            server.freeze()
+            await waited(lambda: store.get(KEY))  # noqa: B023
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(redis.finish(), 3)
+        server.thaw()
+
+
 async def test_the_cache_turns_an_outage_into_misses(server: RedisServer):
     events: list[CacheEvent] = []
     settings = CacheSettings(mode="exact")
