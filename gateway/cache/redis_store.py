@@ -44,27 +44,38 @@ class Script:
 
 
 # Without such a first line, Redis lets a script that has deleted something write on beyond `maxmemory`.
-_WHEN_NOT_FULL = "#!lua"
-_EVEN_WHEN_FULL = "#!lua flags=allow-oom"
+WHEN_NOT_FULL = "#!lua"
+EVEN_WHEN_FULL = "#!lua flags=allow-oom"
 
-_FORGET = """
+OWNED = """
+local function read_clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function forget(key)
   local size = tonumber(redis.call('HGET', KEYS[2], key) or 0)
   redis.call('ZREM', KEYS[1], key)
   redis.call('HDEL', KEYS[2], key)
   redis.call('HINCRBY', KEYS[2], 'total', 0 - size)
 end
+local function keep_for(ttl)
+  local most = math.max(ttl + 3600000, redis.call('PTTL', KEYS[1]))
+  redis.call('PEXPIRE', KEYS[1], most)
+  redis.call('PEXPIRE', KEYS[2], most)
+end
+"""
+"""Steps on what is known of an owner: KEYS[1], its index, when each key ends; KEYS[2], the bytes of each and their sum.
+
+`read_clock` gives milliseconds; `forget` strikes a key out, which stays; `keep_for` has both outlive a key by an hour.
 """
 
 _PUT = Script(
-    _WHEN_NOT_FULL
-    + _FORGET
+    WHEN_NOT_FULL
+    + OWNED
     + """
 -- KEYS: index, sizes, value; ARGV: value, ttl in ms, overhead, quota (0: none). Gives 1 if kept, 0 if too large.
 local ttl, quota = tonumber(ARGV[2]), tonumber(ARGV[4])
-local size = #ARGV[1] + tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local size, now = #ARGV[1] + tonumber(ARGV[3]), read_clock()
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 64)) do forget(key) end
 redis.call('UNLINK', KEYS[3])
 forget(KEYS[3])
@@ -81,16 +92,14 @@ redis.call('SET', KEYS[3], ARGV[1], 'PX', ttl)
 redis.call('ZADD', KEYS[1], now + ttl, KEYS[3])
 redis.call('HSET', KEYS[2], KEYS[3], size)
 redis.call('HINCRBY', KEYS[2], 'total', size)
-local keep = math.max(ttl + 3600000, redis.call('PTTL', KEYS[1]))
-redis.call('PEXPIRE', KEYS[1], keep)
-redis.call('PEXPIRE', KEYS[2], keep)
+keep_for(ttl)
 return 1
 """
 )
 
 _DELETE = Script(
-    _EVEN_WHEN_FULL
-    + _FORGET
+    EVEN_WHEN_FULL
+    + OWNED
     + """
 -- KEYS: index, sizes, value. Gives how many there were.
 forget(KEYS[3])
@@ -99,7 +108,7 @@ return redis.call('UNLINK', KEYS[3])
 )
 
 _INCREASE = Script(
-    _WHEN_NOT_FULL
+    WHEN_NOT_FULL
     + """
 -- KEYS: counter; ARGV: by, ttl in ms. Gives the sum.
 local sum = redis.call('INCRBY', KEYS[1], ARGV[1])
@@ -109,7 +118,7 @@ return sum
 )
 
 _ERASE = Script(
-    _EVEN_WHEN_FULL
+    EVEN_WHEN_FULL
     + """
 -- KEYS: index, sizes; ARGV: how many at most. Gives how many were erased, and whether that was all.
 local keys = redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from classifiers.sentences import SIZE
 from gateway.cache.key import owner_of
 from gateway.cache.redis_guard import GuardedRedis
-from gateway.cache.redis_store import Script
+from gateway.cache.redis_store import EVEN_WHEN_FULL, OWNED, WHEN_NOT_FULL, Script
 from gateway.cache.semantic.embedding import Vector
 from gateway.cache.semantic.index import Neighbour, ProcessIndex
 from gateway.cache.semantic.redis_search import SearchIndex
@@ -33,11 +33,11 @@ _COPIED_FOR_S = 60.0
 """A copy that was not looked at for so long is made anew."""
 
 _ADD = Script(
-    """#!lua
+    WHEN_NOT_FULL
+    + OWNED
+    + """
 -- KEYS: index, sizes, order, vectors; ARGV: name, vector, ttl in ms, most, bytes an entry takes, whether a vector set.
-local ttl, most, is_set = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6] == '1'
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ttl, most, is_set, now = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6] == '1', read_clock()
 local function drop(name)
   redis.call('ZREM', KEYS[3], name)
   redis.call(is_set and 'VREM' or 'HDEL', KEYS[4], name)
@@ -54,15 +54,14 @@ for at = 3, 4 do
   redis.call('PEXPIRE', KEYS[at], ttl)
   redis.call('ZADD', KEYS[1], now + ttl, KEYS[at])
 end
-local keep = math.max(ttl + 3600000, redis.call('PTTL', KEYS[1]))
-redis.call('PEXPIRE', KEYS[1], keep)
-redis.call('PEXPIRE', KEYS[2], keep)
+keep_for(ttl)
 return 1
 """
 )
 
 _REMOVE = Script(
-    """#!lua flags=allow-oom
+    EVEN_WHEN_FULL
+    + """
 -- KEYS: order, vectors; ARGV: name, whether a vector set.
 redis.call('ZREM', KEYS[1], ARGV[1])
 return redis.call(ARGV[2] == '1' and 'VREM' or 'HDEL', KEYS[2], ARGV[1])

@@ -16,35 +16,33 @@ from redis.exceptions import ResponseError
 from classifiers.sentences import SIZE
 from gateway.cache.key import owner_of
 from gateway.cache.redis_guard import GuardedRedis
-from gateway.cache.redis_store import Script
+from gateway.cache.redis_store import EVEN_WHEN_FULL, OWNED, WHEN_NOT_FULL, Script
 from gateway.cache.redis_url import RedisClient
 from gateway.cache.semantic.embedding import Vector
 from gateway.cache.semantic.index import Neighbour
 
 _ENTRY_BYTES = 4 * SIZE
 
-_FORGET = """#!lua
-local function forget(key)
+_DELETE = """
+local function delete(key)
   redis.call('UNLINK', key)
-  redis.call('ZREM', KEYS[1], key)
-  redis.call('HINCRBY', KEYS[2], 'total', 0 - tonumber(redis.call('HGET', KEYS[2], key) or 0))
-  redis.call('HDEL', KEYS[2], key)
+  forget(key)
 end
 """
 
 _ADD = Script(
-    _FORGET
+    WHEN_NOT_FULL
+    + OWNED
+    + _DELETE
     + """
 -- KEYS: index, sizes, order, entry; ARGV: name, vector, ttl in ms, most, bytes an entry takes, tag, start of keys.
-local ttl, most, bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ttl, most, bytes, now = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), read_clock()
 local function drop(name)
   redis.call('ZREM', KEYS[3], name)
-  forget(ARGV[7] .. name)
+  delete(ARGV[7] .. name)
 end
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - ttl, 'LIMIT', 0, 64)) do drop(name) end
-forget(KEYS[4])
+delete(KEYS[4])
 redis.call('ZADD', KEYS[3], now, ARGV[1])
 redis.call('HSET', KEYS[4], 'name', ARGV[1], 'partition', ARGV[6], 'vector', ARGV[2])
 while redis.call('ZCARD', KEYS[3]) > most do drop(redis.call('ZRANGE', KEYS[3], 0, 0)[1]) end
@@ -54,19 +52,19 @@ for at = 3, 4 do
   redis.call('PEXPIRE', KEYS[at], ttl)
   redis.call('ZADD', KEYS[1], now + ttl, KEYS[at])
 end
-local keep = math.max(ttl + 3600000, redis.call('PTTL', KEYS[1]))
-redis.call('PEXPIRE', KEYS[1], keep)
-redis.call('PEXPIRE', KEYS[2], keep)
+keep_for(ttl)
 return 1
 """
 )
 
 _REMOVE = Script(
-    _FORGET.replace("#!lua", "#!lua flags=allow-oom")
+    EVEN_WHEN_FULL
+    + OWNED
+    + _DELETE
     + """
 -- KEYS: index, sizes, order, entry; ARGV: name.
 redis.call('ZREM', KEYS[3], ARGV[1])
-forget(KEYS[4])
+delete(KEYS[4])
 return 1
 """
 )
