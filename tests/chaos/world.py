@@ -25,7 +25,7 @@ class Scale:
     thinking_s: float = 1.5
     silence_s: float = 0.6
     keep_alive_s: float = 0.2
-    fleet: int = 1
+    fleet: int = 2
     """Gateways that serve together, and are replaced."""
     restarts: int = 1
     redis_s: float = 1.0
@@ -50,7 +50,6 @@ LONG = Scale(
     thinking_s=300.0,
     silence_s=30.0,
     keep_alive_s=10.0,
-    fleet=2,
     restarts=10,
     redis_s=20.0,
     direct_redis=True,
