@@ -111,8 +111,8 @@ class Recent:
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
         logged = logged_of(record, request, decision, content=False, conversation="")
-        said = [turn.text for turn in request.conversation.turns if turn.role == "user"] if redact else []
-        excerpt = redact(said[-1][:EXCERPT_CHARS]) if redact and said else None
+        asked = request.conversation.last_asked if redact else ""
+        excerpt = redact(asked[:EXCERPT_CHARS]) if redact and asked else None
         seen = Seen(
             logged, partial(_shown, logged, decision, tuple(record.attempts), record.gateway_s, record.saved, excerpt)
         )

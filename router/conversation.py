@@ -72,7 +72,7 @@ def leaning(conversation: Conversation) -> float:
     Thanks and acknowledgements at its beginning are passed over: what follows them counts.
     Weakness: it reads openings and length. A short question on a new topic counts as leaning on the old one.
     """
-    text = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "").strip()
+    text = conversation.last_asked.strip()
     rest, thanked, agreed = _without_pleasantries(text)
     if not rest:
         return LEAN_ALL if agreed and not thanked else 0.0

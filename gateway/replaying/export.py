@@ -13,10 +13,8 @@ from typing import Any
 
 from classifiers.language import language_of
 from gateway.replaying.reading import ReplayError, Unreadable, read_lines
-from gateway.verdicts import finding_of
+from gateway.verdicts import Source, finding_of
 from router.replay import NOTE_STARTS, Feedback, Logged, MalformedLine, Shadowed, read_line, read_note
-
-Source = str
 
 
 @dataclass(slots=True)
@@ -30,14 +28,13 @@ class Judged:
     def record(self) -> dict[str, Any]:
         """Give the line of training data."""
         conversation, facts = self.logged.request.conversation, self.logged.facts
-        said = next((turn.text for turn in reversed(conversation.turns) if turn.role == "user"), "")
         record: dict[str, Any] = {
             "id": self.logged.id,
             "messages": [{"role": turn.role, "content": turn.text} for turn in conversation.turns],
             "fast_correct": fmean(self.fast),
             "deep_correct": fmean(self.deep) if self.deep else None,
             "domain": f"{self.logged.tenant}/{self.logged.key}",
-            "language": language_of(said),
+            "language": language_of(conversation.last_asked),
         }
         if conversation.tools:
             record["tools"] = conversation.tools

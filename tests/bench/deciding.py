@@ -8,12 +8,9 @@ import itertools
 import json
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -25,18 +22,7 @@ from router.intent import load_phrases
 from router.types import Needs, RouteRequest
 from tests.bench.load import LoadError, Samples, closed_loop, post
 from tests.bench.prompts import INCIDENT, LEDGER, MEETING, PROMPTS
-from tests.bench.subjects import (
-    HOST,
-    LOAD_CORE,
-    SUBJECT_CORE,
-    StartError,
-    Subject,
-    free_port,
-    started,
-    stay_on,
-    thalamus,
-    upstream,
-)
+from tests.bench.subjects import HOST, StartError, Subject, gateway_over_upstream
 from tests.golden.conversations.judging import two_tier_engine
 
 GOAL_P99_MS = 5.0
@@ -137,13 +123,8 @@ def time_decisions(name: str, make: Callable[[int], Conversation], rounds: int) 
 
 async def time_route(requests: int, bundle: str) -> Routed:
     """Ask a gateway of its own for explanations, one after the other."""
-    stay_on(LOAD_CORE)
-    with ExitStack() as until_end:
-        folder = Path(until_end.enter_context(tempfile.TemporaryDirectory(prefix="thalamus-bench-")))
-        source = upstream(free_port())
-        until_end.enter_context(started(source, LOAD_CORE, folder))
-        subject = thalamus(free_port(), source.port, folder, routing={"bundle": bundle})
-        gateway = until_end.enter_context(started(subject, SUBJECT_CORE, folder))
+    with gateway_over_upstream(routing={"bundle": bundle}) as (_, gateway):
+        subject = gateway.subject
         questions = (_post(subject, _ROUTE, _question(number)) for number in itertools.count())
         health = itertools.repeat(_post(subject, "/healthz", b"").replace(b"POST", b"GET", 1))
         await _one_by_one(subject.port, questions, 200)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -183,6 +184,26 @@ def started(subject: Subject, core: int, folder: Path) -> Iterator[Running]:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+
+@contextmanager
+def gateway_over_upstream(**sections: Any) -> Iterator[tuple[Subject, Running]]:
+    """Run the static upstream and, on a core of its own, a gateway over it; give both. This process keeps to the other.
+
+    Args:
+        sections: replace the gateway's settings, as in `thalamus`.
+
+    Raises:
+        StartError: when one ends or stays silent.
+    """
+    stay_on(LOAD_CORE)
+    with tempfile.TemporaryDirectory(prefix="thalamus-bench-") as kept:
+        folder, source = Path(kept), upstream(free_port())
+        with (
+            started(source, LOAD_CORE, folder),
+            started(thalamus(free_port(), source.port, folder, **sections), SUBJECT_CORE, folder) as gateway,
+        ):
+            yield source, gateway
 
 
 def _wait_until_serving(subject: Subject, child: subprocess.Popen[bytes], began: float, log: Path) -> None:

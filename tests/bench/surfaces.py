@@ -11,10 +11,7 @@ import asyncio
 import itertools
 import json
 import sys
-import tempfile
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 from rich.console import Console
@@ -23,19 +20,7 @@ from rich.table import Table
 from tests.bench.load import LoadError, post, streams
 from tests.bench.phases import STREAMS, Kind
 from tests.bench.prompts import PROMPTS
-from tests.bench.subjects import (
-    HOST,
-    LOAD_CORE,
-    SUBJECT_CORE,
-    Running,
-    StartError,
-    Subject,
-    free_port,
-    started,
-    stay_on,
-    thalamus,
-    upstream,
-)
+from tests.bench.subjects import HOST, Running, StartError, Subject, gateway_over_upstream
 
 GOAL_US = 150
 SURFACES = ("chat/completions", "messages", "responses")
@@ -77,13 +62,7 @@ def main() -> int:
 
 
 async def _measure(rounds: int) -> list[Streamed]:
-    stay_on(LOAD_CORE)
-    with ExitStack() as until_end:
-        folder = Path(until_end.enter_context(tempfile.TemporaryDirectory(prefix="thalamus-bench-")))
-        source = upstream(free_port())
-        until_end.enter_context(started(source, LOAD_CORE, folder))
-        subject = thalamus(free_port(), source.port, folder)
-        gateway = until_end.enter_context(started(subject, SUBJECT_CORE, folder))
+    with gateway_over_upstream() as (source, gateway):
         found = []
         for kind in STREAMS:
             _behave(source, kind)

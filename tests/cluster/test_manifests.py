@@ -306,5 +306,7 @@ def test_a_misspelt_field_of_a_custom_resource_and_an_unknown_metric_are_found()
 def test_schemas_of_custom_resources_are_schemas():
     import jsonschema
 
-    for path in policies.SCHEMAS.glob("*.json"):
+    paths = list(policies.SCHEMAS.glob("*.json"))
+    assert paths, f"no schema in {policies.SCHEMAS}"
+    for path in paths:
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))

@@ -1,6 +1,7 @@
 """Gateways forked from one process that has imported everything: a start without the second that imports take.
 
-What is forked runs the very command, with its own folder, environment and log. What an interpreter reads at its own
+What is forked runs the very command, with its own folder, environment and log; the only threads there are at a fork are
+BLAS', which ends them for it. What an interpreter reads at its own
 start (``PYTHON…``, ``LANG``) and what forks must not share (several workers) is for `subprocess`, and so is whoever
 asks how long a start takes.
 """
