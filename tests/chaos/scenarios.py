@@ -125,7 +125,7 @@ async def silent_thinking(world: World) -> Result:
 async def leaving_clients(world: World) -> Result:
     """Clients leave before the head, before the first token and in mid-stream, on five surfaces."""
     with in_hall(world) as hall:
-        before = len(hall.gateway.events())
+        before = hall.gateway.settled()
         left = await leave_in_crowds(hall.gateway.url, hall.one, each=world.scale.leaving, crowd=50)
         faults = [*left.late, *await _books_of(hall.gateway, before, dropped=left.sent)]
     soon = left.within(1.0)
@@ -145,7 +145,7 @@ async def leaving_elsewhere(world: World) -> Result:
     count = world.scale.leaving * 3
     with in_hall(world) as hall:
         gateway, standins = hall.gateway, (hall.one, hall.two)
-        before = len(gateway.events())
+        before = gateway.settled()
         asked = await steady(gateway.url, rate=50, seconds=1, model="fast")  # so that there is a p95
         before = len(await asyncio.to_thread(gateway.records, before + asked.sent))
         for standin in standins:

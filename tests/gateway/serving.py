@@ -36,6 +36,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 
 _ADDRESS = re.compile(r"^Thalamus\s+(http://\S+)/v1", re.MULTILINE)
+_IDLE = re.compile(r"^thalamus_in_flight_requests 0(?:\.0)?$", re.MULTILINE)
 _DEFECTS = re.compile(
     r"Traceback|\"event\":\"defect\"|was never awaited|exception was never retrieved|Unclosed |Exception ignored"
 )
@@ -116,6 +117,20 @@ class RunningGateway:
                 raise self._failed(f"logged {len(found)} requests, not {count}")
             time.sleep(0.02)
         return found
+
+    def settled(self, timeout_s: float = 5.0) -> int:
+        """Give how many records of requests there are once none is under way, so that the next is the caller's own.
+
+        Raises:
+            ServingError: something is still under way when the time is up.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self.client() as client:
+            while not _IDLE.search(client.get("/metrics").text):
+                if time.monotonic() > deadline:
+                    raise self._failed(f"still served something after {timeout_s:g} s")
+                time.sleep(0.02)
+        return len(self.events())
 
     def rewrite(self, settings: Mapping[str, Any]) -> None:
         """Replace its configuration file in one step; it notices by itself."""

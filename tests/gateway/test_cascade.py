@@ -123,7 +123,7 @@ SELF_CHECKS = [("No.", "sage"), ("Yes.", "swift"), ("Perhaps.", "swift"), ("否"
 @pytest.mark.parametrize(("word", "backend"), SELF_CHECKS)
 def test_the_fast_model_may_be_asked_if_it_is_right(standin, self_checking, word, backend):
     standin.behave(answer=word)
-    before = len(self_checking.events())
+    before = self_checking.settled()
     reply = ask(self_checking)
     assert reply.headers["x-thalamus-backend"] == backend
     first, question, *_ = asked(standin)

@@ -56,7 +56,7 @@ def test_a_stream_arrives_event_by_event_and_ends_with_done(gateway, standin):
 
 
 def test_usage_is_counted_whether_or_not_the_client_asked(gateway, standin):
-    before = len(gateway.events())
+    before = gateway.settled()
     with gateway.client() as client:
         silent = client.post("/v1/chat/completions", json={**HELLO, "stream": True})
         asked = {**HELLO, "stream": True, "stream_options": {"include_usage": True}}
@@ -228,7 +228,7 @@ def test_deadlines_are_kept(serve, standin):
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_ends_the_backends_call_within_a_second(gateway, standin, stream):
     standin.behave(tokens=1000, token_ms=20)
-    before = len(gateway.events())
+    before = gateway.settled()
 
     def leave() -> None:
         with (

@@ -92,7 +92,7 @@ def test_the_rest_comes_from_another_backend_and_no_word_comes_twice(world, surf
 
 def test_the_stream_stays_one_stream_and_says_that_it_was_continued(world):
     gateway, _, _ = world
-    before = len(gateway.events())
+    before = gateway.settled()
     answer = ask(gateway)
     assert ": x-thalamus-continued: second\n" in answer.text
     chunks = events(answer.text)
@@ -122,7 +122,7 @@ def test_what_cannot_be_gone_on_with_ends_in_an_error_event(world, changes):
     if "response_format" in changes:
         one.behave(answer=None)
         changes = {**changes, "messages": [{"role": "user", "content": "Count in JSON " * 20}]}
-    before = len(gateway.events())
+    before = gateway.settled()
     answer = ask(gateway, **changes)
     assert events(answer.text)[-1]["error"]["code"] == "upstream_failed"
     assert not two.requests()

@@ -38,7 +38,7 @@ def ask(gateway, surface, **body) -> httpx.Response:
 @pytest.mark.parametrize("surface", SURFACES)
 def test_silent_thinking_before_the_first_event_is_survived(lively, standin, surface):
     standin.behave(**THINKING)
-    before = len(lively.events())
+    before = lively.settled()
     answer = ask(lively, surface)
     assert answer.status_code == 200
     assert answer.headers["x-thalamus-backend"] == "sage"
@@ -79,7 +79,7 @@ def test_a_backends_own_comments_are_no_progress(serve, standin):
 
 def test_a_failure_after_a_sign_of_life_is_told_as_an_event(lively, standin):
     standin.behave(first_byte_ms=500, faults=["status-500"])
-    before = len(lively.events())
+    before = lively.settled()
     answer = ask(lively, "chat")
     assert answer.status_code == 200
     assert json.loads(answer.text.rsplit("data: ", 1)[1])["error"]["code"] == "upstream_failed"

@@ -125,7 +125,7 @@ def test_events_arrive_as_the_backend_writes_them(gateway, standin):
 
 
 def test_usage_is_recorded_under_the_endpoints_own_name(gateway, standin):
-    before = len(gateway.events("request"))
+    before = gateway.settled()
     with gateway.client() as client:
         usage = client.post("/v1/messages", json=HELLO).json()["usage"]
     record = gateway.records(before + 1)[-1]

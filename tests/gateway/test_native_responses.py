@@ -384,7 +384,7 @@ def test_reasoning_that_the_backend_does_not_count_is_estimated_and_marked(nativ
 
 
 def test_the_record_counts_what_the_backend_counted(native):
-    before = len(native.events())
+    before = native.settled()
     ask(native, stream=True)
     record = native.records(before + 1)[-1]
     assert (record["endpoint"], record["backend"], record["outcome"]) == ("responses", "gpt", "done")

@@ -191,7 +191,7 @@ def test_the_shutdown_waits_for_the_background_and_then_ends_it(serve, standin):
 
 def test_a_stream_that_breaks_ends_in_a_failed_response_with_what_was_said(gateway, standin):
     standin.behave(faults=["close-mid-stream"], tokens=10)
-    before = len(gateway.events())
+    before = gateway.settled()
     with gateway.client() as client:
         events = events_of(client.post("/v1/responses", json={**ASK, "stream": True}).text)
     failed = events[-1]["response"]

@@ -70,7 +70,7 @@ def without_comments(events: bytes) -> bytes:
 
 @pytest.mark.parametrize("path", SURFACES)
 def test_a_stream_goes_on_without_its_client_and_is_had_again_from_any_event_at_any_worker(gateway, world, path):
-    before = len(gateway.events())
+    before = gateway.settled()
     name, read = begin(gateway, path, 6)
     rests = [follow(gateway, name, params={"starting_after": ids(read)[-1]}).content for _ in range(4)]
     whole = without_comments(read) + without_comments(rests[0])
@@ -104,7 +104,7 @@ def test_nobody_elses_stream_is_to_be_had(gateway):
 
 
 def test_a_stream_can_be_stopped_by_any_worker_and_its_record_says_so(gateway, world):
-    before = len(gateway.events())
+    before = gateway.settled()
     world[1].behave(tokens=600, token_ms=30)
     name, _ = begin(gateway, "/v1/chat/completions", 2)
     with gateway.client(headers=KEYS["ours"]) as client:
@@ -118,7 +118,7 @@ def test_a_stream_can_be_stopped_by_any_worker_and_its_record_says_so(gateway, w
 
 
 def test_who_does_not_ask_has_a_stream_that_ends_with_its_connection(gateway, world):
-    before = len(gateway.events())
+    before = gateway.settled()
     name, read = begin(gateway, "/v1/chat/completions", 2, **{"x-thalamus-resumable": "off"})
     assert not name
     assert not ids(read)
