@@ -143,13 +143,15 @@ class Course(Generic[G]):
                     given = await self._call(step, ask)
                 except UpstreamError as error:
                     self._record.upstream_s += self._loop.time() - began  # a call that goes well counts for itself
-                    self._note_failure(step, error)
+                    if not self._goes_on_after(step, error):
+                        self._failure = None
+                        raise
                 else:
                     self._note_success(given.step)
                     return given
         finally:
             self._leave()
-        raise self._failure or UpstreamTimeout("The request's deadline has passed.", backend="")
+        raise self._take_failure() or UpstreamTimeout("The request's deadline has passed.", backend="")
 
     def go_on(self, broken: Step, error: UpstreamError, can: Callable[[Target], bool]) -> None:
         """Note that an answer broke off after it had begun; from now on only those are asked who can go on with it."""
@@ -160,7 +162,13 @@ class Course(Generic[G]):
             self._attempts.on_event(AttemptEvent("continue", target.backend, result))
             break
 
+    def _take_failure(self) -> UpstreamError | None:
+        """Give the failure and forget it: its traceback holds the course."""
+        failure, self._failure = self._failure, None
+        return failure
+
     def _note_success(self, step: Step) -> None:
+        self._failure = None
         self._record.attempts.append(Attempt(step.target.backend, None, replica=step.lease.replica.name))
         if self._entered is not None:
             step.lease.release_with_it(self._entered[1])
@@ -229,21 +237,18 @@ class Course(Generic[G]):
             self._skipped.add(target.backend)
             self._record.attempts.append(Attempt(target.backend, error.code))
 
-    def _note_failure(self, step: Step, error: UpstreamError) -> None:
-        """Learn from a failed call whom not to ask.
-
-        Raises:
-            UpstreamError: the same, where nobody else would do better.
-        """
+    def _goes_on_after(self, step: Step, error: UpstreamError) -> bool:
+        """Learn from a failed call whom not to ask; False where nobody else would do better."""
         target, replica = step.target, step.lease.replica
         self._note_call(step, error)
         if not error.retryable:
-            raise error
+            return False
         if isinstance(error, UpstreamMisconfigured):
             self._banned.add(replica)
         elif isinstance(error, (UpstreamContextExceeded, UpstreamContentRefused)):
             refused = self._backends(target.backend)
             self._targets = [one for one in self._targets if _may_take(self._backends(one.backend), refused, error)]
+        return True
 
     def _note_call(self, step: Step, error: UpstreamError) -> None:
         replica = step.lease.replica
@@ -337,8 +342,8 @@ class Course(Generic[G]):
                         )
                     return call.result()
                 failures[step] = error
-                if isinstance(error, UpstreamError) and step is not first:
-                    self._note_failure(step, error)
+                if isinstance(error, UpstreamError) and step is not first and not self._goes_on_after(step, error):
+                    raise error
         raise failures[first]
 
 

@@ -31,21 +31,18 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Given:
-    """What one call gave: the reply, without the decision's headers yet.
+class Content:
+    """What an answer says, for those who keep some of it once it has ended.
+
+    Apart from `Given`, so that what runs after a reply does not hold the reply that holds it: such a ring, and the
+    whole request with it, would wait for the garbage collector.
 
     Attributes:
-        headers: of the backend's answer.
-        recorder: has what a stream said, for the cache.
         body: of a whole answer in its normal form, for the cache; the reply may show less of it.
+        recorder: has what a stream said, for the cache.
         relay: of a stream.
     """
 
-    step: Step
-    reply: Reply | StreamReply
-    headers: Mapping[str, str]
-    outgoing: Outgoing
-    tally: Tally
     body: bytes | None = None
     recorder: Recorder | None = None
     relay: Relay | NativeRelay | None = None
@@ -55,6 +52,22 @@ class Given:
     def native(self) -> NativeAnswer | None:
         """The response of a backend that answered in that API's own words, once it has ended."""
         return self.relay.answer if isinstance(self.relay, NativeRelay) else self.native_answer
+
+
+@dataclass(slots=True)
+class Given:
+    """What one call gave: the reply, without the decision's headers yet.
+
+    Attributes:
+        headers: of the backend's answer.
+    """
+
+    step: Step
+    reply: Reply | StreamReply
+    headers: Mapping[str, str]
+    outgoing: Outgoing
+    tally: Tally
+    content: Content
 
     async def discard(self) -> None:
         """Close what was opened."""
@@ -157,9 +170,9 @@ async def _read_given(
     if outgoing.native:
         native = await _read_native(backend, answer, tally)
         reply = Reply(msgspec.json.encode(native.response), native=True)
-        return Given(step, reply, answer.headers, outgoing, tally, native_answer=native)
+        return Given(step, reply, answer.headers, outgoing, tally, Content(native_answer=native))
     body = await _read_whole(backend, errand, answer, outgoing.listener, tally)
-    return Given(step, Reply(errand.shown(backend, body)), answer.headers, outgoing, tally, body)
+    return Given(step, Reply(errand.shown(backend, body)), answer.headers, outgoing, tally, Content(body))
 
 
 async def _read_native(backend: Backend, answer: Answer, tally: Tally) -> NativeAnswer:
@@ -247,7 +260,7 @@ async def _begin_stream(
         await answer.close()
         raise
     reply = StreamReply(first, pieces, native=outgoing.native)
-    return Given(step, reply, answer.headers, outgoing, tally, recorder=recorder, relay=relay)
+    return Given(step, reply, answer.headers, outgoing, tally, Content(recorder=recorder, relay=relay))
 
 
 def _headers(call: Call, backend: Backend, span: Span) -> Mapping[str, str]:

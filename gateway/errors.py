@@ -48,7 +48,7 @@ from __future__ import annotations
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -67,6 +67,12 @@ class ThalamusError(Exception):
         self.message = message
         self.param = param
         self.headers: dict[str, str] = {}
+
+    def again(self) -> Self:
+        """Give the same error for another who is told of it: with headers of its own, and not raised yet."""
+        error = type(self).__new__(type(self), *self.args)
+        error.__dict__.update(self.__dict__, headers=dict(self.headers))
+        return error
 
     def body(self) -> bytes:
         """Return the response body in OpenAI's error shape, as JSON."""

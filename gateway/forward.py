@@ -21,7 +21,7 @@ from gateway.cache.key import NotCanonical, cache_key
 from gateway.cache.replay import paced
 from gateway.cache.replay import replay as replay_kept
 from gateway.cache.semantic.prompt import Prompt
-from gateway.calling import Given, call_once
+from gateway.calling import Content, Given, call_once
 from gateway.continuing import going_on
 from gateway.errand import Errand, Outgoing
 from gateway.errors import UpstreamBusy, UpstreamError
@@ -248,9 +248,9 @@ def _take(call: Call, decision: Decision, given: Given, keeping: _Keeping | None
         call.rooms.metrics.record_history(record.target.backend, outgoing.mended)
     if keeping is not None and record.target == decision.targets[0]:
         # Another's answer, kept under the first target's name, would pass for that one's.
-        reply.after = partial(_keep_answer, call, given, keeping)
+        reply.after = partial(_keep_answer, call, given.content, keeping)
     if outgoing.listener is not None:
-        reply.after = _keep_reasoning(call, given, outgoing.listener, reply.after)
+        reply.after = _keep_reasoning(call, given.content, outgoing.listener, reply.after)
     reply.headers = decision_headers(decision, record) | _passed_on(given.headers)
     return reply
 
@@ -299,15 +299,15 @@ class _Continuation:
             await self.reply.after()
 
 
-async def _keep_answer(call: Call, given: Given, keeping: _Keeping) -> None:
+async def _keep_answer(call: Call, content: Content, keeping: _Keeping) -> None:
     """Offer the answer to the cache, once the client has it: all that was said; the next caller may see more of it."""
-    native = given.native
+    native = content.native
     if native is not None:
         if (kept := native.as_chat()) is not None and not native.calls_tools:
             await keeping.keep(call, KeptAnswer(200, "application/json", kept))
-    elif given.body is not None:
-        await keeping.keep(call, KeptAnswer(200, "application/json", given.body))
-    elif given.recorder is not None and (recorded := given.recorder.answer()):
+    elif content.body is not None:
+        await keeping.keep(call, KeptAnswer(200, "application/json", content.body))
+    elif content.recorder is not None and (recorded := content.recorder.answer()):
         await keeping.keep(call, recorded)
 
 
@@ -345,14 +345,14 @@ def _prefix(call: Call, errand: Errand) -> str:
 
 
 def _keep_reasoning(
-    call: Call, given: Given, listener: Listener, before: Callable[[], Awaitable[None]] | None
+    call: Call, content: Content, listener: Listener, before: Callable[[], Awaitable[None]] | None
 ) -> Callable[[], Awaitable[None]]:
     """Give what is to run once the client has its answer: what was planned already, then the vault."""
 
     async def keep() -> None:
         if before is not None:
             await before()
-        if given.native is not None and (heard := given.native.as_chat(with_items=True)) is not None:
+        if content.native is not None and (heard := content.native.as_chat(with_items=True)) is not None:
             listener.hear_answer(heard)
         if call.rooms.vault is not None:
             await call.rooms.vault.keep(call.caller.tenant, listener)

@@ -27,8 +27,9 @@ KEEPALIVE_S = 75
 """Idle client connections are kept this long: longer than the usual load balancer keeps its own (60 s)."""
 
 
-GC_THRESHOLDS = (50_000, 20, 100)
-"""Allocations between collections. Requests leave few cycles behind, so that young objects die without any."""
+GC_THRESHOLDS = (10_000, 100, 100)
+"""Allocations between collections. Requests leave no rings behind (tests/gateway/test_garbage.py), so that young
+objects die without any; what a library leaves is walked some thousand objects at a time, which takes milliseconds."""
 
 
 LOOK_EVERY_S = 0.05

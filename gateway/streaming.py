@@ -103,7 +103,7 @@ class Relay:
             UpstreamFailed: it ended in the middle.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.again()
         last = b""
         if self._rest.strip():
             last = self._pass(self._rest.rstrip(b"\r\n") + b"\n\n")
@@ -127,7 +127,7 @@ class Relay:
             except ThalamusError as failure:
                 if not passed:
                     raise
-                self._failure, self.done = failure, True
+                self._failure, self.done = failure.again(), True
                 break
         return passed
 

@@ -173,7 +173,8 @@ class GuardedRedis:
         try:
             return _Answered(await command(self._client))
         except REDIS_FAILURES as error:
-            return _Failed(outcome_of(error), error)
+            # Without its traceback: frames of redis-py and of this task hold the error that holds them.
+            return _Failed(outcome_of(error), error.with_traceback(None))
 
     def _doubt(self) -> None:
         """Let nobody through until Redis has answered."""

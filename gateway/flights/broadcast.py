@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 
+from gateway.errors import ThalamusError
+
 
 class Broadcast:
     """Pieces of one answer. A follower who comes late gets what was there before at once.
@@ -20,7 +22,7 @@ class Broadcast:
         self.headers: Mapping[str, str] | None = None
         self.pieces: list[bytes] = []
         self.is_over = False
-        self.error: Exception | None = None
+        self.error: ThalamusError | None = None
         self._changed = asyncio.Event()
 
     def open(self, headers: Mapping[str, str]) -> None:
@@ -33,17 +35,16 @@ class Broadcast:
         self.pieces.append(piece)
         self._notify()
 
-    def end(self, error: Exception | None = None) -> None:
+    def end(self, error: ThalamusError | None = None) -> None:
         """Tell that there is no more; the first word counts."""
         if not self.is_over:
-            self.is_over, self.error = True, error
+            self.is_over, self.error = True, error and error.again()
             self._notify()
 
     async def opened(self) -> Mapping[str, str]:
         """Wait for the answer's beginning. Raises what prevented it."""
         while self.headers is None:
-            if self.error is not None:
-                raise self.error
+            self._raise_error()
             await self._changed.wait()
         return self.headers
 
@@ -51,8 +52,7 @@ class Broadcast:
         """Wait for all of it. Raises what broke it off."""
         while not self.is_over:
             await self._changed.wait()
-        if self.error is not None:
-            raise self.error
+        self._raise_error()
         return b"".join(self.pieces)
 
     async def follow(self) -> AsyncGenerator[bytes, None]:
@@ -65,8 +65,11 @@ class Broadcast:
             if self.is_over:
                 break
             await self._changed.wait()
+        self._raise_error()
+
+    def _raise_error(self) -> None:
         if self.error is not None:
-            raise self.error
+            raise self.error.again()
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -199,6 +199,8 @@ class Limits:
         except asyncio.CancelledError:
             asking.add_done_callback(lambda done: self._give_back(done, asks, lease))
             raise
+        finally:
+            del asking  # its error holds this frame by its traceback
 
     def _give_back(self, asking: asyncio.Task[Taken], asks: tuple[Ask, ...], lease: str) -> None:
         if asking.cancelled() or asking.exception() is not None or not (taken := asking.result()).granted:

@@ -78,11 +78,11 @@ class NativeRelay:
             try:
                 passed += self._pass(frame)
             except ThalamusError as failure:
-                self._failure, self.done = failure, True
+                self._failure, self.done = failure.again(), True
         if self._failure is not None:
             self.done = True
             if not passed:
-                raise self._failure
+                raise self._failure.again()
         return passed
 
     def finish(self) -> bytes:
@@ -92,7 +92,7 @@ class NativeRelay:
             UpstreamError: it ended in the middle.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.again()
         last = b""
         if self._rest.strip() and not self.done:
             last = self._pass(self._rest.rstrip(b"\r\n") + b"\n\n")

@@ -148,14 +148,14 @@ class HttpUpstream:
         try:
             response = await self._post(path, body, headers)
         except tuple(ERROR_MAP) as error:
-            raise translate(error, self._name) from error
+            raise translate(error, self._name) from _untraced(error)
         if response.status == HTTPStatus.OK:
             return HttpAnswer(self._name, response, self._timeouts.idle)
         try:
             async with asyncio.timeout(self._timeouts.idle):
                 refusal = await _read_up_to(MAX_ERROR_BYTES, response.content)
         except tuple(ERROR_MAP) as error:
-            raise translate(error, self._name) from error
+            raise translate(error, self._name) from _untraced(error)
         finally:
             response.close()
         raise _refusal(self._name, response, refusal)
@@ -199,7 +199,7 @@ class HttpAnswer:
         try:
             return await self._response.read()
         except tuple(ERROR_MAP) as error:
-            raise translate(error, self._backend) from error
+            raise translate(error, self._backend) from _untraced(error)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Read the body piece by piece. No timer runs for it: see `gateway.relaying.Watch`."""
@@ -208,7 +208,7 @@ class HttpAnswer:
             while chunk := await content.readany():
                 yield chunk
         except tuple(ERROR_MAP) as error:
-            raise translate(error, self._backend) from error
+            raise translate(error, self._backend) from _untraced(error)
 
     def abort(self, error: UpstreamError) -> None:
         """Make the reader raise this error."""
@@ -220,6 +220,11 @@ class HttpAnswer:
             self._response.release()
         else:
             self._response.close()
+
+
+def _untraced(error: BaseException) -> BaseException:
+    """Give an error without its traceback, whose frames hold the response that holds it."""
+    return error.with_traceback(None)
 
 
 async def _read_up_to(limit: int, content: aiohttp.StreamReader) -> bytes:

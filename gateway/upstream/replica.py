@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from weakref import ref
 
 from gateway.errors import UpstreamError, UpstreamRateLimited, UpstreamRefused
 from gateway.queueing import Held
@@ -112,7 +113,7 @@ class Lease:
         self._on_release = on_release
         self._probe = replica.breaker.begin()
         self._reported = False
-        self._failure: UpstreamError | None = None
+        self._failure: ref[UpstreamError] | None = None
         self._started = time.monotonic()
         replica.in_flight += 1
         replica.tokens += tokens
@@ -140,9 +141,9 @@ class Lease:
 
     def failed(self, error: UpstreamError) -> None:
         """Report how the call failed; who refuses a request, or has enough of us for now, is alive all the same."""
-        if error is self._failure:
+        if self._failure is not None and self._failure() is error:
             return
-        self._failure, replica = error, self.replica
+        self._failure, replica = ref(error), self.replica  # the error's traceback holds whoever holds the lease
         if error.retry_after_s is not None or isinstance(error, UpstreamRateLimited):
             replica.cool(error)
         if isinstance(error, (UpstreamRateLimited, UpstreamRefused)):

@@ -198,10 +198,10 @@ def _remember_by_id(call: Call, response_id: str) -> None:
     remember = call.remember
     if remember is None:
         return
-    key = session_key(call.caller.tenant, {}, response_id, Conversation(()))
+    key, sessions = session_key(call.caller.tenant, {}, response_id, Conversation(())), call.rooms.sessions
 
     async def remember_both(session: Session) -> None:
         await remember(session)
-        await call.rooms.sessions.remember(key, session)
+        await sessions.remember(key, session)
 
     call.remember = remember_both
