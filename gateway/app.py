@@ -40,8 +40,8 @@ from gateway.endpoints import (
 )
 from gateway.errors import InternalError, InvalidField, MethodNotAllowed, NotFound, RequestError, ThalamusError
 from gateway.exchange import CLOSE, OPENAI_ERRORS, ErrorShape, Exchange, Handler
-from gateway.lifecycle import Lifecycle, Worker
-from gateway.pulse import beating
+from gateway.process.lifecycle import Lifecycle, Worker
+from gateway.process.pulse import beating
 from gateway.resuming import resumable
 from gateway.security_headers import secured
 from gateway.settings import (

@@ -16,9 +16,7 @@ from classifiers.cascade import Batcher, BundleCascade, open_model
 from classifiers.heuristic import HeuristicModel
 from classifiers.sentences import SentenceEncoder
 from classifiers.types import DifficultyModel
-from gateway.accounting import Accounts
 from gateway.admission import Admission, Gate
-from gateway.attempts import Attempts
 from gateway.auth import Keyring
 from gateway.cache.exact import ExactCache
 from gateway.cache.opening import Opened, open_store
@@ -27,21 +25,23 @@ from gateway.cache.semantic.embedding import Embedder, Vector
 from gateway.cache.semantic.index import NearestIndex
 from gateway.cache.settings import CacheSettings, RedisSettings, decode_key
 from gateway.cache.store import MemoryStore
-from gateway.decision_log import DecisionLog, DecisionLogSettings
+from gateway.calls.attempts import Attempts
 from gateway.flights import Flights
-from gateway.inquiries import Inquiries
 from gateway.keys import FileKeyStore, KeyStore, ManagedKeys
 from gateway.ledger import Ledger
 from gateway.ledger.opening import open_book
-from gateway.lifecycle import Worker
 from gateway.limits import Limits
 from gateway.limits.window import LocalWindows
-from gateway.logs import request_logger
 from gateway.metrics import Metrics
 from gateway.policy import read_policy
-from gateway.prices import find_price
-from gateway.pulse import Pulse
-from gateway.recent import Recent
+from gateway.process.lifecycle import Worker
+from gateway.process.pulse import Pulse
+from gateway.records.accounting import Accounts
+from gateway.records.decision_log import DecisionLog, DecisionLogSettings
+from gateway.records.inquiries import Inquiries
+from gateway.records.logs import request_logger
+from gateway.records.prices import find_price
+from gateway.records.recent import Recent
 from gateway.redaction import Redactor
 from gateway.rooms import Rooms
 from gateway.second_opinion import SecondOpinion

@@ -12,12 +12,12 @@ import msgspec
 import typer
 
 from classifiers.commands import register as register_classifier_commands
-from gateway.backends_command import commands as backends_commands
 from gateway.cache.semantic.commands import commands as cache_commands
+from gateway.commands.backends import commands as backends_commands
+from gateway.commands.tenants import commands as tenants_commands
 from gateway.keys.commands import commands as keys_commands
 from gateway.ledger.commands import usage
 from gateway.replaying.commands import register as register_replay_commands
-from gateway.tenants_command import commands as tenants_commands
 
 app = typer.Typer(
     name="thalamus",
@@ -65,10 +65,10 @@ def serve(
     try:
         settings = source.load()
         if settings.server.workers > 1:
-            from gateway.workers import supervise
+            from gateway.process.workers import supervise
 
             raise typer.Exit(supervise(source, settings))
-        from gateway.server import serve as run
+        from gateway.process.server import serve as run
 
         run(source, settings)
     except SettingsError as error:
@@ -113,7 +113,7 @@ def route(
     as_json: JsonOption = False,
 ) -> None:
     """Show what would be decided for a prompt, and why. Nothing is called."""
-    from gateway.explain import explain, print_decision
+    from gateway.commands.explain import explain, print_decision
     from gateway.settings import SettingsError, load_settings
 
     text = sys.stdin.read() if prompt in (None, "-") else prompt or ""
@@ -130,7 +130,7 @@ def route(
 @app.command()
 def dialects(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show how each model family, on each host, is told to think."""
-    from gateway.explain import print_dialects
+    from gateway.commands.explain import print_dialects
     from gateway.settings import SettingsError, load_settings
     from gateway.upstream.dialects import DialectError, load_dialects
 

@@ -18,14 +18,14 @@ import structlog
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.accounting import Outcome, Record
 from gateway.auth import Caller
 from gateway.errors import BodyTimeout, BodyTooLarge, Draining, InternalError, Overloaded, ThalamusError
 from gateway.keepalive import COMMENT, KeepAlive
-from gateway.lifecycle import Lifecycle
 from gateway.limits.headers import openai_headers
 from gateway.limits.reservation import Standing
+from gateway.process.lifecycle import Lifecycle
 from gateway.queueing import Priority
+from gateway.records.accounting import Outcome, Record
 from gateway.rooms import Rooms
 from gateway.security_headers import FOR_DATA
 from gateway.settings import ServerSettings

@@ -15,9 +15,9 @@ from http import HTTPStatus
 
 import structlog
 
-from gateway.accounting import Outcome
 from gateway.errors import Cancelled, Draining, InternalError, LimitReached, NotFound, ThalamusError
 from gateway.exchange import Call, ErrorShape, Handler, Reply, StreamReply, close_record, keep_for_later
+from gateway.records.accounting import Outcome
 from gateway.surfaces.responses.events import EventLog, gone
 from gateway.surfaces.responses.room import ResponsesRoom
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.errors import ThalamusError, UpstreamFailed
-from gateway.prices import Usage
+from gateway.records.prices import Usage
 from gateway.wire.usage import UsageFields, read_usage
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024

@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from gateway.endpoints.door import REFUSED, enter
 from gateway.errors import DecisionNotFound
-from gateway.lifecycle import Lifecycle
-from gateway.recent import MOST_SHOWN, Recent, at_dial, told
+from gateway.process.lifecycle import Lifecycle
+from gateway.records.recent import MOST_SHOWN, Recent, at_dial, told
 
 routes = APIRouter(prefix="/admin/decisions", tags=["Operations"])
 

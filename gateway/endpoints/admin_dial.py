@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 
 from classifiers.dial_curve import CurvePoint, read_curve
 from gateway.endpoints.door import REFUSED, enter
-from gateway.prices import Price, Usage
-from gateway.recent import dials_of, notches
+from gateway.records.prices import Price, Usage
+from gateway.records.recent import dials_of, notches
 from gateway.rooms import Rooms
 from router.types import Tier
 

@@ -11,9 +11,9 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation, Turn
-from gateway.cascade import forward_chat
+from gateway.calls.cascade import forward_chat
+from gateway.calls.errand import Errand, Outgoing
 from gateway.endpoints.deciding import decide, read_choices
-from gateway.errand import Errand, Outgoing
 from gateway.errors import InvalidField
 from gateway.exchange import Call, Exchange, Reply, StreamReply
 from gateway.sessions import IDENTITY_FIELDS

@@ -6,11 +6,11 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation
+from gateway.calls.errand import Errand, Outgoing
+from gateway.calls.forward import forward
 from gateway.endpoints.chat import BYTES_PER_TOKEN
 from gateway.endpoints.deciding import decide, read_choices
-from gateway.errand import Errand, Outgoing
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import forward
 from gateway.upstream.pool import Backend
 from gateway.wire.body import Parsed, parse
 from gateway.wire.chat import CompletionRequest

@@ -14,8 +14,8 @@ from gateway.errors import InvalidField, NoTarget, PermissionRefused, PromptTooL
 from gateway.exchange import Call
 from gateway.limits import BudgetSpent, Demand, TierExhausted, TooLarge
 from gateway.limits.limits import Refused
-from gateway.prices import Usage
 from gateway.queueing import Priority
+from gateway.records.prices import Usage
 from gateway.sessions import SESSION_HEADER, session_key
 from gateway.tracing.trace import Value
 from gateway.upstream.dialects import read_client_effort

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from classifiers.types import Conversation
+from gateway.calls.errand import Errand, Outgoing
+from gateway.calls.forward import forward
 from gateway.endpoints.deciding import decide
-from gateway.errand import Errand, Outgoing
 from gateway.errors import InvalidField
 from gateway.exchange import Call, Exchange, Reply, StreamReply
-from gateway.forward import forward
 from gateway.wire.body import parse
 from gateway.wire.embeddings import EmbeddingRequest
 from gateway.wire.openapi import describe

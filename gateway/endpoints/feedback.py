@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.errors import DecisionNotFound, InvalidField
 from gateway.exchange import Call, Exchange, Reply
-from gateway.recent import Remembered
+from gateway.records.recent import Remembered
+from gateway.records.verdicts import is_false_hit
 from gateway.rooms import Rooms
-from gateway.verdicts import is_false_hit
 from gateway.wire.body import parse
 from gateway.wire.feedback import FeedbackRequest
 from gateway.wire.openapi import describe

@@ -9,13 +9,13 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from gateway.accounting import Record
 from gateway.auth import Caller
+from gateway.calls.forward import Outgoing, decision_headers
 from gateway.endpoints.chat import NAMING_FIELDS, answer_chat, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.errors import InvalidField, StateUnavailable, ThalamusError
 from gateway.exchange import Call, ErrorShape, Exchange, Reply, StreamReply, identify
-from gateway.forward import Outgoing, decision_headers
+from gateway.records.accounting import Record
 from gateway.resuming import last_known
 from gateway.rooms import Rooms
 from gateway.sessions import SESSION_HEADER

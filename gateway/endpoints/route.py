@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from gateway.calls.forward import decision_headers
 from gateway.endpoints.chat import NAMING_FIELDS, read_chat
 from gateway.endpoints.deciding import decide
 from gateway.exchange import Call, Exchange, Reply
-from gateway.forward import decision_headers
 from gateway.wire.body import parse
 from gateway.wire.chat import ChatRequest
 from gateway.wire.openapi import describe

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from gateway.accounting import Outcome, Record
-from gateway.prices import Usage
+from gateway.records.accounting import Outcome, Record
+from gateway.records.prices import Usage
 
 MICRO = 1_000_000
 """Dollars are booked in millionths: integers add up without error."""

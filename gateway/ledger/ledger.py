@@ -11,8 +11,8 @@ from typing import Protocol
 
 import structlog
 
-from gateway.accounting import Record
 from gateway.ledger.entries import Amounts, Entry, Place, entries_of
+from gateway.records.accounting import Record
 
 FLUSH_S = 0.5
 """A process that is killed loses what it has served in about this time, and never more than a second of it."""

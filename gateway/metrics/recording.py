@@ -20,9 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from classifiers.traits import place
-from gateway.accounting import Record
 from gateway.admission import Gate
-from gateway.attempts import AttemptEvent
 from gateway.cache.events import (
     AnswerLookedUp,
     AnswerOffered,
@@ -34,24 +32,28 @@ from gateway.cache.events import (
     SimilarLookedUp,
     SimilarOffered,
 )
+from gateway.calls.attempts import AttemptEvent
 from gateway.limits.spending import MOST_TENANTS, Budget
 from gateway.metrics import catalogue
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import Metric
 from gateway.metrics.drift import Drift
 from gateway.metrics.registry import is_shared, make_all
-from gateway.prices import Usage
 from gateway.queueing import QueueEvent
+from gateway.records.accounting import Record
+from gateway.records.prices import Usage
+from gateway.records.verdicts import Finding, Source, finding_of, is_false_hit, outcome_of
 from gateway.upstream.pool import Pool
 from gateway.upstream.replica import CONDITIONS
 from gateway.vault import Mended
-from gateway.verdicts import Finding, Source, finding_of, is_false_hit, outcome_of
 from router.guard import FellBack, GuardEvent
 from router.signals import LANGUAGE
 from router.types import Reason, Tier
 
 if TYPE_CHECKING:
-    from gateway.recent import Remembered  # what is shown of the last decisions needs prices, and they the backends
+    from gateway.records.recent import (
+        Remembered,  # what is shown of the last decisions needs prices, and they the backends
+    )
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST

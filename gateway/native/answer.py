@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamError, UpstreamFailed, UpstreamRateLimited
-from gateway.prices import Usage
 from gateway.reasoning import Meter
+from gateway.records.prices import Usage
 from gateway.upstream.refusals import kind_of_refusal
 
 Dictionary = dict[str, Any]

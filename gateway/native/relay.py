@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.errors import ThalamusError, UpstreamFailed
 from gateway.native.answer import NativeAnswer, check_answer, failure_of
-from gateway.prices import Usage
+from gateway.records.prices import Usage
 from gateway.streaming import MAX_FRAME_BYTES, event_data, split_frames
 
 ANNOUNCING = frozenset({"response.created", "response.queued", "response.in_progress"})

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.prices import Price
+from gateway.records.prices import Price
 from gateway.replaying.expectation import costs, quality
 from router.engine import Engine
 from router.replay import Logged, Replayed, at_threshold, is_deep, judged_by, replay

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from classifiers.types import Estimate
-from gateway.prices import Price, Usage
+from gateway.records.prices import Price, Usage
 from router.replay import Replayed, Tokens, is_deep
 from router.types import Effort, Target
 

@@ -12,8 +12,8 @@ from statistics import fmean
 from typing import Any
 
 from classifiers.language import language_of
+from gateway.records.verdicts import Source, finding_of
 from gateway.replaying.reading import ReplayError, Unreadable, read_lines
-from gateway.verdicts import Source, finding_of
 from router.replay import NOTE_STARTS, Feedback, Logged, MalformedLine, Shadowed, read_line, read_note
 
 

@@ -10,7 +10,7 @@ from classifiers.bundle import BundleError
 from classifiers.cascade import open_model
 from classifiers.types import DifficultyModel
 from gateway.policy import read_policy
-from gateway.prices import Price, find_price
+from gateway.records.prices import Price, find_price
 from gateway.replaying.calibrate import Decide, logged_sample, prompt_sample
 from gateway.replaying.curve import MOST_REQUESTS, Sample, draw_curve
 from gateway.replaying.reading import ReplayError, Unreadable, holds_decisions, read_decisions, read_prompts

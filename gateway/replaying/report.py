@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.prices import Price
+from gateway.records.prices import Price
 from gateway.replaying.curve import Curve
 from gateway.replaying.expectation import ASSUMPTIONS, costs, qualities
 from router.replay import Replayed, is_deep, is_of

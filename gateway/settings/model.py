@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from gateway.cache.settings import CacheSettings, RedisSettings
-from gateway.decision_log import DecisionLogSettings
+from gateway.records.decision_log import DecisionLogSettings
 from gateway.settings.base import Frozen, Name, Probability, Seconds
 from gateway.settings.resilience import (
     AdmissionSettings,

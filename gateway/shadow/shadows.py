@@ -19,21 +19,21 @@ import msgspec
 import structlog
 
 from classifiers.types import Conversation, Turn
-from gateway.accounting import Record, Spending
-from gateway.attempts import Attempts
 from gateway.cache.replay import Recorder
-from gateway.errand import Errand
+from gateway.calls.attempts import Attempts
+from gateway.calls.errand import Errand
+from gateway.calls.forward import forward
+from gateway.calls.held import ErrandOf, held
 from gateway.errors import ThalamusError
 from gateway.exchange import Call, Reply, StreamReply
-from gateway.forward import forward
-from gateway.held import ErrandOf, held
 from gateway.queueing import Priority
+from gateway.records.accounting import Record, Spending
+from gateway.records.verdicts import finding_of
 from gateway.settings import AttemptsSettings
 from gateway.settings.shadow import ShadowSettings
 from gateway.shadow.agreement import agree
 from gateway.shadow.judge import Word, question, read_word, settle
 from gateway.shadow.purse import Purse
-from gateway.verdicts import finding_of
 from gateway.wire.body import Parsed, parse
 from gateway.wire.chat import ChatRequest
 from router.engine import LimitReached, NobodyCan, NotAllowed, UnknownModelName

@@ -15,7 +15,7 @@ from gateway.tracing.context import read_context
 from gateway.tracing.trace import RecordedTrace, Value
 
 if TYPE_CHECKING:  # records hold traces
-    from gateway.accounting import Record
+    from gateway.records.accounting import Record
 
 Turns = tuple[tuple[str, str], ...]
 """Roles and texts of a conversation."""

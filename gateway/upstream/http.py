@@ -202,7 +202,7 @@ class HttpAnswer:
             raise translate(error, self._backend) from _untraced(error)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Read the body piece by piece. No timer runs for it: see `gateway.relaying.Watch`."""
+        """Read the body piece by piece. No timer runs for it: see `gateway.calls.relaying.Watch`."""
         content = self._response.content
         try:
             while chunk := await content.readany():

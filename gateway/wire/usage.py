@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.prices import Usage
+from gateway.records.prices import Usage
 
 
 class _PromptDetails(msgspec.Struct):

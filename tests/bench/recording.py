@@ -18,13 +18,13 @@ from pathlib import Path
 
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import Conversation, Turn
-from gateway.accounting import Accounts, Attempt, Outcome, Record
-from gateway.decision_log import DecisionLog, DecisionLogSettings
 from gateway.ledger import Ledger
 from gateway.ledger.sqlite_book import SqliteBook
 from gateway.metrics import Metrics, share_metrics
-from gateway.prices import Price, Usage
-from gateway.recent import Recent
+from gateway.records.accounting import Accounts, Attempt, Outcome, Record
+from gateway.records.decision_log import DecisionLog, DecisionLogSettings
+from gateway.records.prices import Price, Usage
+from gateway.records.recent import Recent
 from router.engine import Engine
 from router.policy import Policy, TierTarget
 from router.types import Candidate, RouteRequest, Session, Tier

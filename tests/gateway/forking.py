@@ -18,7 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["gateway.cli", "gateway.server", "gateway.settings", "fastapi.applications"])
+_FORKSERVER.set_forkserver_preload(
+    ["gateway.cli", "gateway.process.server", "gateway.settings", "fastapi.applications"]
+)
 
 
 class ForkedProcess:

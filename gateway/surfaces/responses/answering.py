@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.errors import ThalamusError, UpstreamRateLimited
-from gateway.prices import Usage
 from gateway.reasoning import Meter
+from gateway.records.prices import Usage
 from gateway.show import Show
 from gateway.surfaces.responses.items import (
     Dictionary,

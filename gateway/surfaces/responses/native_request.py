@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.forward import Outgoing
+from gateway.calls.forward import Outgoing
 from gateway.native.answer import REASONING_ITEMS
 from gateway.surfaces.responses.history import Placed, said_text
 from gateway.surfaces.responses.items import Dictionary

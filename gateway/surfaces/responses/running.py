@@ -11,9 +11,9 @@ import msgspec
 import structlog
 
 from classifiers.types import Conversation
-from gateway.accounting import Outcome
 from gateway.errors import Draining, InternalError, ThalamusError, UpstreamFailed
 from gateway.exchange import Call, Reply, StreamReply, keep_for_later
+from gateway.records.accounting import Outcome
 from gateway.sessions import session_key
 from gateway.surfaces.responses.answering import Told, answer_whole, describe_response
 from gateway.surfaces.responses.events import EventLog

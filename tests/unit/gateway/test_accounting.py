@@ -4,9 +4,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from classifiers.types import Estimate, Kind
-from gateway.accounting import Accounts, Attempt, Outcome, Record
 from gateway.metrics import Metrics
-from gateway.prices import Price, Usage, find_price
+from gateway.records.accounting import Accounts, Attempt, Outcome, Record
+from gateway.records.prices import Price, Usage, find_price
 from gateway.settings import BackendSettings
 from router.types import Decision, Effort, Reason, Target, Tier
 

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.accounting import Record
-from gateway.attempts import Attempts, Course, Step
-from gateway.budgets import Beginnings, RetryBudget
+from gateway.calls.attempts import Attempts, Course, Step
+from gateway.calls.budgets import Beginnings, RetryBudget
 from gateway.errors import (
     UpstreamContentRefused,
     UpstreamContextExceeded,
@@ -22,6 +21,7 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.queueing import Queue
+from gateway.records.accounting import Record
 from gateway.settings import AttemptsSettings, BreakerSettings, HedgeSettings
 from gateway.upstream.breaker import Breaker
 from gateway.upstream.choosing import Choosing

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.accounting import Accounts, Attempt, Record, Spending
-from gateway.answer_check import Finding, check_answer, confidence, read_verdict, without_logprobs
 from gateway.building import Builder
+from gateway.calls.answer_check import Finding, check_answer, confidence, read_verdict, without_logprobs
 from gateway.metrics import Metrics
-from gateway.prices import Price, Usage
+from gateway.records.accounting import Accounts, Attempt, Record, Spending
+from gateway.records.prices import Price, Usage
 from gateway.settings import SettingsError, load_settings
 from gateway.surfaces.responses.background import Background
 from gateway.upstream.http import open_connections

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any
 
-from gateway.crew import READY, Crew
+from gateway.process.crew import READY, Crew
 
 
 async def test_a_word_that_breaks_whoever_hears_it_costs_its_answer_and_nothing_else():

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import Conversation, Turn
-from gateway.accounting import Attempt, Outcome, Record
-from gateway.decision_log import FLUSH_S, MOST_WAITING_BYTES, DecisionLog, DecisionLogSettings, RotatingFile
-from gateway.prices import Usage
+from gateway.records.accounting import Attempt, Outcome, Record
+from gateway.records.decision_log import FLUSH_S, MOST_WAITING_BYTES, DecisionLog, DecisionLogSettings, RotatingFile
+from gateway.records.prices import Usage
 from router.engine import Engine
 from router.policy import Policy, TierTarget
 from router.replay import read_line

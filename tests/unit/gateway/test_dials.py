@@ -8,7 +8,7 @@ import pytest
 from classifiers.bundle import BUNDLES
 from classifiers.dial_curve import CURVE, share_curve
 from gateway.app import create_app
-from gateway.recent import dials_of
+from gateway.records.recent import dials_of
 from gateway.settings import Settings, SettingsError
 from router.engine import Engine
 from tests.gateway.serving import settings_over

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from gateway.cache.redis_board import RedisBoard
 from gateway.cache.redis_guard import open_redis
 from gateway.cache.settings import RedisSettings
-from gateway.inquiries import MOST_AT_ONCE, Inquiries
-from gateway.recent import Remembered
+from gateway.records.inquiries import MOST_AT_ONCE, Inquiries
+from gateway.records.recent import Remembered
 from tests.unit.gateway.redis_server import running_redis
 
 KNOWN = Remembered("acme", "fast", "maths", 0.2, "hit-semantic", ("{tag}p", "name"))

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.accounting import Outcome, Record, Spending
 from gateway.cache.settings import RedisSettings
 from gateway.ledger import Amounts, BookUnavailable, Entry, Ledger, Place, as_csv, entries_of, summarise
 from gateway.ledger.redis_book import open_redis_book
 from gateway.ledger.sqlite_book import SqliteBook
-from gateway.prices import Usage
+from gateway.records.accounting import Outcome, Record, Spending
+from gateway.records.prices import Usage
 from router.types import Target, Tier
 from tests.unit.gateway.redis_server import running_redis
 

@@ -12,14 +12,14 @@ from classifiers.bundle import list_bundles, load_bundle
 from classifiers.language import LANGUAGES, language_of
 from classifiers.traits import SIGNALS, place
 from classifiers.types import Conversation, Kind, Turn
-from gateway.accounting import Attempt, Outcome, Record
 from gateway.limits.spending import MOST_TENANTS
 from gateway.metrics import Metrics
 from gateway.metrics.batch import Batch
 from gateway.metrics.catalogue import CATALOGUE, COST, REQUEST_SECONDS, SHED
 from gateway.metrics.describe import describe
 from gateway.metrics.drift import Drift, stability_index
-from gateway.prices import Usage
+from gateway.records.accounting import Attempt, Outcome, Record
+from gateway.records.prices import Usage
 from router.types import Bounds, Decision, Effort, Reason, RouteRequest, Session, Signal, Target, Tier
 from tests.bench.recording import LIMIT_US, measure
 

@@ -19,7 +19,7 @@ from gateway.errors import (
     UpstreamRefused,
 )
 from gateway.native import NativeAnswer, NativeRelay, event_kind, read_answer
-from gateway.prices import Usage
+from gateway.records.prices import Usage
 from gateway.show import Show
 from gateway.surfaces.responses.answering import Asked
 from gateway.surfaces.responses.native_stream import NativeStream

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gateway.pulse import BEATS, Pulse, beating
+from gateway.process.pulse import BEATS, Pulse, beating
 from gateway.queueing import Priority
 
 

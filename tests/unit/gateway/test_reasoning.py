@@ -11,7 +11,6 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gateway.prices import Usage
 from gateway.reasoning import (
     FrameRewriter,
     Meter,
@@ -26,6 +25,7 @@ from gateway.reasoning import (
     split_whole,
     with_reasoning_tokens,
 )
+from gateway.records.prices import Usage
 from gateway.show import Show, narrowest
 from gateway.streaming import Relay
 from gateway.upstream.dialects import load_dialects

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import UpstreamFailed
-from gateway.prices import Usage
+from gateway.records.prices import Usage
 from gateway.streaming import DONE, Relay, error_frame, event_data, split_frames
 
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import pytest
 
-from gateway.accounting import Record
+from gateway.calls.relaying import Stream, Tally, Watch, hold_until_useful
 from gateway.errors import UpstreamError, UpstreamTimeout
-from gateway.prices import Usage
-from gateway.relaying import Stream, Tally, Watch, hold_until_useful
+from gateway.records.accounting import Record
+from gateway.records.prices import Usage
 from gateway.settings import BreakerSettings, TimeoutSettings
 from gateway.streaming import DONE, Relay
 from gateway.upstream.breaker import Breaker

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from classifiers.bundle import load_bundle
 from classifiers.heuristic import HeuristicModel
 from classifiers.types import Conversation, Estimate, Kind, Turn
-from gateway.accounting import Attempt, Outcome, Record
-from gateway.decision_log import DecisionLog, DecisionLogSettings
-from gateway.prices import Price, Usage
+from gateway.records.accounting import Attempt, Outcome, Record
+from gateway.records.decision_log import DecisionLog, DecisionLogSettings
+from gateway.records.prices import Price, Usage
 from gateway.replaying.calibrate import calibrate, prompt_sample
 from gateway.replaying.commands import register
 from gateway.replaying.curve import Sample, draw_curve

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from gateway.accounting import Attempt, Outcome, Record
 from gateway.errors import UpstreamFailed
+from gateway.records.accounting import Attempt, Outcome, Record
 from gateway.redaction import Redactor
 from gateway.settings import TracingSettings
 from gateway.tracing import UNTRACED, RecordedTrace

@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.recent import Remembered
-from gateway.verdicts import finding_of, outcome_of
+from gateway.records.recent import Remembered
+from gateway.records.verdicts import finding_of, outcome_of
 from tests.unit.gateway.test_metrics import value
 
 ENOUGH, NEEDED = "fast-was-enough", "deep-was-needed"

@@ -23,7 +23,7 @@ from router.replay import FORMAT, METADATA, Decided, Feedback, Logged, Served, S
 from router.types import Decision, RouteRequest
 
 if TYPE_CHECKING:  # the settings import this module, and accounting imports the settings
-    from gateway.accounting import Record
+    from gateway.records.accounting import Record
 
 FLUSH_S = 0.25
 """Lines are collected for so long, then written together: a crash loses no more than that."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from gateway.limits.limits import Used
 from gateway.limits.reservation import Reservation, Standing
-from gateway.prices import Price, Usage
+from gateway.records.prices import Price, Usage
 from gateway.tracing import NO_SPAN, UNTRACED, Span, Trace
 from router.types import Decision, RouteRequest, Target
 
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 class Attempt:
     """One try at one backend; `error` is the closed error code, None when it answered.
 
-    `check` is what a cascade found in the answer (see `gateway.cascade.Finding`), None where nothing was checked.
+    `check` is what a cascade found in the answer (see `gateway.calls.cascade.Finding`), None where nothing was checked.
     """
 
     backend: str

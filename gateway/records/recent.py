@@ -1,6 +1,7 @@
 """The last decisions, kept in the process: to watch them live, to replay one, and to know what feedback is about.
 
-Workers on one port ask each other for them (`gateway.crew`), and tell each other of new ones while anybody watches.
+Workers on one port ask each other for them (`gateway.process.crew`), and tell each other of new ones while anybody
+watches.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.accounting import Attempt, Record, Writer
-from gateway.crew import Crew
-from gateway.decision_log import logged_of
-from gateway.prices import Price
+from gateway.process.crew import Crew
+from gateway.records.accounting import Attempt, Record, Writer
+from gateway.records.decision_log import logged_of
+from gateway.records.prices import Price
 from gateway.replaying.expectation import costs, quality
 from router.engine import Engine
 from router.policy import DIALS

@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gateway.accounting import Record
 from gateway.cache.replay import Recorder
 from gateway.errors import UpstreamError, UpstreamTimeout
 from gateway.native import NativeRelay
-from gateway.prices import Usage
 from gateway.reasoning import FrameRewriter
+from gateway.records.accounting import Record
+from gateway.records.prices import Usage
 from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay, carries_output
 from gateway.tracing.trace import NO_SPAN, Span, Value

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.calling import Given
+from gateway.calls.calling import Given
 from gateway.errors import UpstreamError
 from gateway.exchange import StreamReply
 from gateway.streaming import event_data, split_frames

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.errand import Errand
+from gateway.calls.errand import Errand
 from gateway.wire.body import Parsed
 from gateway.wire.chat import ChatRequest
 

@@ -13,14 +13,14 @@ from typing import cast
 
 import msgspec
 
-from gateway.accounting import Record, Spending
-from gateway.answer_check import Finding, check_answer, read_text, read_verdict, without_logprobs
 from gateway.cache.answer import Answer as KeptAnswer
 from gateway.cache.replay import JSON_TYPE, paced, replay
+from gateway.calls.answer_check import Finding, check_answer, read_text, read_verdict, without_logprobs
+from gateway.calls.forward import Errand, decision_headers, forward
+from gateway.calls.held import ErrandOf, held
 from gateway.errors import UpstreamError, UpstreamRefused
 from gateway.exchange import Call, Reply, StreamReply
-from gateway.forward import Errand, decision_headers, forward
-from gateway.held import ErrandOf, held
+from gateway.records.accounting import Record, Spending
 from gateway.wire.body import Parsed, parse
 from gateway.wire.chat import ChatRequest
 from router.types import AnswerCheck, Decision, Escalation, Reason, Step, Target, Tier

@@ -1,6 +1,6 @@
 """What can be told of an answer from itself alone: was it cut off, is it empty, a refusal, a shrug, or a guess.
 
-Pure functions over the bytes of a chat completion; `gateway.cascade` acts on what they find.
+Pure functions over the bytes of a chat completion; `gateway.calls.cascade` acts on what they find.
 """
 
 from __future__ import annotations

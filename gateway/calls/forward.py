@@ -13,21 +13,21 @@ from typing import cast
 
 import msgspec
 
-from gateway.accounting import Attempt, Record, Spending
-from gateway.attempts import Course, Step
 from gateway.cache.answer import Answer as KeptAnswer
 from gateway.cache.exact import Hit, Plan
 from gateway.cache.key import NotCanonical, cache_key
 from gateway.cache.replay import paced
 from gateway.cache.replay import replay as replay_kept
 from gateway.cache.semantic.prompt import Prompt
-from gateway.calling import Content, Given, call_once
-from gateway.continuing import going_on
-from gateway.errand import Errand, Outgoing
+from gateway.calls.attempts import Course, Step
+from gateway.calls.calling import Content, Given, call_once
+from gateway.calls.continuing import going_on
+from gateway.calls.errand import Errand, Outgoing
+from gateway.calls.sharing import SHARED, share
 from gateway.errors import UpstreamBusy, UpstreamError
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.queueing import Visitor
-from gateway.sharing import SHARED, share
+from gateway.records.accounting import Attempt, Record, Spending
 from gateway.upstream.pool import Asking, Backend, Pool
 from gateway.vault import Listener
 from router.types import Decision, Effort, Reason, Target

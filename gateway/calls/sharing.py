@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from gateway.accounting import Outcome, Record
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.flights import Flight, Flights
+from gateway.records.accounting import Outcome, Record
 from gateway.tracing.context import TRACEPARENT, read_context
 
 SHARED = "hit-shared"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from gateway.crew import Crew
+from gateway.process.crew import Crew
 
 
 @dataclass(frozen=True, slots=True)

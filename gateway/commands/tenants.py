@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.admin_client import DEFAULT_URL, JsonOption, UrlOption, call_admin
+from gateway.commands.admin_client import DEFAULT_URL, JsonOption, UrlOption, call_admin
 
 commands = typer.Typer(name="tenants", help="Forget what is kept of a tenant.", no_args_is_help=True)
 

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.attempts import Step
 from gateway.cache.replay import Recorder
-from gateway.errand import Errand, Outgoing
+from gateway.calls.attempts import Step
+from gateway.calls.errand import Errand, Outgoing
+from gateway.calls.relaying import Stream, Tally, Watch, hold_until_useful
 from gateway.errors import UpstreamError, UpstreamFailed, UpstreamTimeout
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.native import NativeAnswer, NativeRelay, read_answer
-from gateway.relaying import Stream, Tally, Watch, hold_until_useful
 from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay
 from gateway.tracing import NO_SPAN, Span

@@ -16,10 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.app import HotPath, create_app
-from gateway.front import listen, print_banner
-from gateway.lifecycle import Lifecycle, Worker
-from gateway.logs import configure_logs
-from gateway.reload import Reloader
+from gateway.process.front import listen, print_banner
+from gateway.process.lifecycle import Lifecycle, Worker
+from gateway.process.reload import Reloader
+from gateway.records.logs import configure_logs
 from gateway.settings import ServerSettings, Settings, SettingsSource
 from gateway.surfaces.responses.background import Background
 

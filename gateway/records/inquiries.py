@@ -16,7 +16,7 @@ import msgspec
 from gateway.cache.board import Board, Note
 from gateway.cache.key import owner_tag
 from gateway.cache.store import StoreUnavailable
-from gateway.recent import Remembered
+from gateway.records.recent import Remembered
 
 LOOK_EVERY_S = 0.1
 PATIENCE_S = 1.5

@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
-from gateway.accounting import Attempt, Record
 from gateway.admission import Gate, Slot
-from gateway.budgets import Beginnings, RetryBudget
+from gateway.calls.budgets import Beginnings, RetryBudget
 from gateway.errors import (
     UpstreamBusy,
     UpstreamContentRefused,
@@ -26,6 +25,7 @@ from gateway.errors import (
     UpstreamUnavailable,
 )
 from gateway.queueing import SentAway
+from gateway.records.accounting import Attempt, Record
 from gateway.settings import AttemptsSettings
 from gateway.upstream.pool import AllTried, Asking, Backend, Pool
 from gateway.upstream.replica import Lease, Replica

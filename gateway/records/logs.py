@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from gateway.accounting import Record
+from gateway.records.accounting import Record
 from gateway.settings import TelemetrySettings
 from gateway.tracing.context import names_of
 

@@ -6,7 +6,7 @@ own queue would be lost.) Each is a fresh interpreter, not a fork of one in whic
 
 Each worker has a channel to the supervisor. Down it come its instructions, up it goes that it is ready; at its end each
 knows that the other has gone, so that no worker outlives a supervisor that was killed. What workers say to each other
-(`gateway.crew`) goes the same way, and is handed on unread.
+(`gateway.process.crew`) goes the same way, and is handed on unread.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from typing import Any
 
 import structlog
 
-from gateway.crew import MOST_LINE_BYTES, MOST_WAITING_BYTES
-from gateway.front import listen, print_banner
-from gateway.logs import configure_logs
+from gateway.process.crew import MOST_LINE_BYTES, MOST_WAITING_BYTES
+from gateway.process.front import listen, print_banner
+from gateway.records.logs import configure_logs
 from gateway.settings import Settings, SettingsSource
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -113,7 +113,7 @@ class _Supervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             worker = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "gateway.workers", str(theirs.fileno()),
+                sys.executable, "-P", "-m", "gateway.process.workers", str(theirs.fileno()),
                 pass_fds=(theirs.fileno(), self._listener.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
                 env={**os.environ, METRICS_VARIABLE: str(self._metrics)},
@@ -190,10 +190,10 @@ def _metrics_folder() -> Iterator[Path]:
 
 def work(channel: socket.socket) -> None:
     """Be a worker: take the instructions, serve, and leave when the supervisor has gone."""
-    from gateway.crew import Crew
-    from gateway.lifecycle import Worker
     from gateway.metrics import share_metrics
-    from gateway.server import Server, run
+    from gateway.process.crew import Crew
+    from gateway.process.lifecycle import Worker
+    from gateway.process.server import Server, run
 
     told: dict[str, Any] = json.loads(channel.makefile("rb").readline())
     crew = Crew(told["slot"], told["of"])

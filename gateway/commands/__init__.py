@@ -1,0 +1,1 @@
+"""Commands of `thalamus` that belong to no other room."""

@@ -1,0 +1,1 @@
+"""What is written down of every request once it is over: counts, costs, the log, and decisions that are remembered."""
