@@ -192,7 +192,7 @@ def redis() -> Iterator[RedisServer]:
 async def test_a_redis_in_trouble_leaves_no_ring(
     trouble: str, stream: bool, standin: RunningStandin, redis: RedisServer
 ):
-    settings = everything(standin.url, redis={"url": f"redis://127.0.0.1:{redis.port}/0", "first_level_ttl_s": 0})
+    settings = everything(standin.url, redis={"url": redis.url, "first_level_ttl_s": 0})
     with redis.client() as client:
         client.flushall()
         client.config_set("maxmemory-policy", "noeviction")

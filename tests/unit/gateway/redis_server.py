@@ -21,6 +21,8 @@ _START_TIMEOUT_S = 10.0
 _CACHE = Path(__file__).parents[3] / ".cache"
 REDIS_8 = _CACHE / "redis8" / "redis-server"
 REDISEARCH = _CACHE / "redisearch" / "redisearch.so"
+MODULES_RULES = (("+vadd", "+vcard", "+vrem", "+vsim"), ("+ft.create", "+ft.search"))
+"""What docs/caching.md adds to the user's rules for vector sets and for RediSearch."""
 
 
 def redis_8() -> str:
@@ -49,7 +51,8 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        """Its address for the user that docs/caching.md describes, who may do no more than that."""
+        return f"redis://thalamus:password@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
@@ -87,9 +90,25 @@ class RedisServer:
         while time.monotonic() < deadline:
             with contextlib.suppress(redis_py.RedisError), self.client() as client:
                 client.execute_command("PING")
+                if "--sentinel" not in self._options:
+                    _describe_user(client)
                 return
             time.sleep(0.02)
         raise RuntimeError(f"{self._binary} did not answer:\n{(self.folder / 'log').read_text()[-2000:]}")
+
+
+def documented_rules() -> list[str]:
+    """Give what docs/caching.md lets the gateway's user do, without what modules bring."""
+    docs = (Path(__file__).parents[3] / "docs/caching.md").read_text(encoding="utf-8")
+    line = next(line for line in docs.splitlines() if line.startswith("ACL SETUSER thalamus "))
+    return line.split()[3:]
+
+
+def _describe_user(client: redis_py.Redis) -> None:
+    client.execute_command("ACL SETUSER", "thalamus", "reset", *documented_rules(), "~test:*")
+    for rules in MODULES_RULES:
+        with contextlib.suppress(redis_py.ResponseError):  # this server has no such commands
+            client.execute_command("ACL SETUSER", "thalamus", *rules)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 
 import pytest
-from pydantic import SecretStr
 from redis import exceptions
 
 from gateway.cache.answer import Answer
@@ -40,8 +39,8 @@ def server() -> Iterator[RedisServer]:
 
 
 def settings_for(server: RedisServer, **changes: object) -> RedisSettings:
-    written = {"breaker_failures": FAILURES, "breaker_reset_s": RESET_S, "first_level_ttl_s": 0, **changes}
-    return RedisSettings(url=SecretStr(server.url), **written)
+    written = {"breaker_failures": FAILURES, "breaker_reset_s": RESET_S, "first_level_ttl_s": 0}
+    return RedisSettings.model_validate({"url": server.url, **written, **changes})
 
 
 @contextlib.asynccontextmanager
@@ -188,7 +187,8 @@ async def test_a_redis_that_asks_for_a_password_counts_as_denied(server: RedisSe
     with server.client() as client:
         client.config_set("requirepass", "secret")
     events: list[CacheEvent] = []
-    async with open_redis(settings_for(server, **PATIENT), on_event=events.append):
+    unknown = f"redis://127.0.0.1:{server.port}/0"
+    async with open_redis(settings_for(server, url=unknown, **PATIENT), on_event=events.append):
         assert ("ping", "denied") in {(event.operation, event.outcome) for event in calls(events)}
 
 

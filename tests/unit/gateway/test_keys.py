@@ -30,7 +30,7 @@ async def stores(where, redis, path: Path, count: int = 1):
     if where == "file":
         yield [FileKeyStore(path) for _ in range(count)]
         return
-    settings = RedisSettings.model_validate({"url": redis.url, "key_prefix": f"{path}:".replace("{", "")})
+    settings = RedisSettings.model_validate({"url": redis.url, "key_prefix": f"test:{path}:".replace("{", "")})
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_redis_key_store(settings)) for _ in range(count)]
 

@@ -32,7 +32,7 @@ async def books(where, redis, folder, count=1):
     if where == "sqlite":
         yield [SqliteBook(folder / "usage.db", 400) for _ in range(count)]
         return
-    settings = RedisSettings.model_validate({"url": redis.url, "key_prefix": f"{folder}:"})
+    settings = RedisSettings.model_validate({"url": redis.url, "key_prefix": f"test:{folder}:"})
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_redis_book(settings, 400)) for _ in range(count)]
 

@@ -55,7 +55,7 @@ async def limits_in(where, redis, **settings):
         return
     redis_settings = RedisSettings.model_validate({"url": redis.url, "deadline_ms": 1000, **settings})
     async with open_redis(redis_settings) as guarded:
-        limits = Limits(LocalWindows(), RedisWindows(guarded, key_prefix=f"{random.random()}:"))
+        limits = Limits(LocalWindows(), RedisWindows(guarded, key_prefix=f"test:{random.random()}:"))
         async with limits.kept():
             yield limits
 
@@ -189,7 +189,7 @@ def test_without_redis_a_worker_goes_on_with_its_share_of_what_is_left():
                 workers = []
                 for _ in range(4):
                     guarded = await stack.enter_async_context(open_redis(settings))
-                    limits = Limits(LocalWindows(), RedisWindows(guarded, key_prefix="shared:"))
+                    limits = Limits(LocalWindows(), RedisWindows(guarded, key_prefix="test:shared:"))
                     await stack.enter_async_context(limits.kept(every_s=0.1))
                     workers.append(limits)
                 one = workers[0]
@@ -268,7 +268,7 @@ def test_redis_does_what_the_process_does(redis):
     async def run():
         settings = RedisSettings.model_validate({"url": redis.url, "deadline_ms": 1000})
         async with open_redis(settings) as guarded:
-            shared = RedisWindows(guarded, key_prefix=f"same{time.time()}:")
+            shared = RedisWindows(guarded, key_prefix=f"test:same{time.time()}:")
             clock = Clock()
             local = LocalWindows(clock)
             of = (Meter("tokens", 40, 0.8), Meter("calls", 12, 0.5), Meter("tokens", 60, 1.5, Tier.DEEP))
