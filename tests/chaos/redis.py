@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,11 +21,13 @@ from tests.unit.gateway.redis_server import RedisServer, running_redis
 
 MOST_ADDED_S = 0.025
 MOST_RECOVERY_S = 5.0
+_TOKEN = "tha-chaos"
+_KEY = {"authorization": f"Bearer {_TOKEN}"}
 _HISTORY = [
     {"role": "user", "content": "What is the plan?"},
     {"role": "assistant", "content": "First this, then that."},
 ]
-"""So that conversations are recognised and the vault is asked."""
+"""So that conversations are recognised and the vault is asked; without it the semantic cache takes part."""
 
 
 @dataclass
@@ -71,8 +74,8 @@ async def redis_trouble(world: World) -> Result:
             faults += [f"{kind}: {fault}" for fault in wrong]
     return Result(
         f"Redis is killed, frozen (SIGSTOP), filled (`noeviction`) and slowed by 200 ms for {world.scale.redis_s:g} s "
-        f"each under {world.scale.rate:g} requests/s, with cache, limits, conversations and vault in it"
-        + (", beside a gateway whose Redis is well" if world.scale.direct_redis else ""),
+        f"each under {world.scale.rate:g} requests/s, with a semantic cache, limits, conversations, "
+        "vault, keys and usage in it" + (", beside a gateway whose Redis is well" if world.scale.direct_redis else ""),
         "0 failed, ≤ 25 ms added at p99, recovery ≤ 5 s",
         "; ".join(told),
         tuple(faults),
@@ -85,7 +88,9 @@ def _scene(world: World, name: str, backend: str, *, slow: bool) -> Iterator[_Sc
         port = delay.port if slow else server.port
         sections: dict[str, Any] = {
             "redis": {"url": f"redis://127.0.0.1:{port}/0", "first_level_ttl_s": 0},
-            "cache": {"mode": "exact", "store": "all"},
+            "cache": {"mode": "semantic", "store": "all"},
+            "key_store": {"place": "redis"},
+            "keys": [{"name": "chaos", "sha256": hashlib.sha256(_TOKEN.encode()).hexdigest()}],
             "limits": [{"tier": tier, "window_s": 3600, "calls": 10**6} for tier in ("fast", "deep")],
         }
         model = {"model": "m", "url": f"{backend}/v1", "family": "glm-4.5", "host": "vllm"}
@@ -112,9 +117,16 @@ def _judge(peace: Seen, trouble: Seen, recovery_s: float) -> tuple[str, list[str
 
 
 async def _load(world: World, scene: _Scene) -> Seen:
-    rate, seconds = world.scale.rate, world.scale.redis_s
-    seen = await steady(scene.gateway.url, rate=rate, seconds=seconds, history=_HISTORY, first=scene.asked)
-    scene.asked += seen.sent
+    """Ask at the scale's rate, half in the middle of a conversation and half at its beginning."""
+    rate, seconds, seen = world.scale.rate / 2, world.scale.redis_s, Seen()
+    share = int(rate * seconds)
+    await asyncio.gather(
+        *(
+            steady(scene.gateway.url, rate=rate, seconds=seconds, history=history, first=first, seen=seen, headers=_KEY)
+            for history, first in ((_HISTORY, scene.asked), ((), scene.asked + share))
+        )
+    )
+    scene.asked += 2 * share
     return seen
 
 
@@ -122,7 +134,7 @@ async def _until_used(gateway: RunningGateway) -> float:
     """Wait until an answer comes out of Redis again, and give the seconds that took; many if it never does."""
     started = time.monotonic()
     body = {"model": "auto", "messages": [{"role": "user", "content": f"Remember {started}."}]}
-    async with aiohttp.ClientSession(gateway.url) as session:
+    async with aiohttp.ClientSession(gateway.url, headers=_KEY) as session:
         while time.monotonic() < started + 2 * MOST_RECOVERY_S:
             async with session.post(CHAT, json=body) as answer:
                 await answer.read()

@@ -35,6 +35,17 @@ def test_every_error_has_openais_shape(kind):
 
 
 @pytest.mark.parametrize("kind", every(ThalamusError), ids=lambda kind: kind.__name__)
+def test_who_is_told_of_an_error_too_has_it_for_himself(kind):
+    error = make(kind)
+    error.headers["retry-after"] = "3"
+    again = error.again()
+    again.headers["x-thalamus-backend"] = "swift"
+    assert type(again) is kind
+    assert (again.status, again.body(), str(again)) == (error.status, error.body(), str(error))
+    assert error.headers == {"retry-after": "3"}
+
+
+@pytest.mark.parametrize("kind", every(ThalamusError), ids=lambda kind: kind.__name__)
 def test_the_tree_is_drawn_in_the_docstring(kind):
     assert kind.__name__ in errors.__doc__
 
