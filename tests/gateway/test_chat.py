@@ -220,6 +220,9 @@ def test_deadlines_are_kept(serve, standin):
         standin.behave(faults=["stall-before-headers"])
         answer = client.post("/v1/chat/completions", json={**HELLO, "model": "sage"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+        standin.behave(faults=["stall-mid-stream"])
+        answer = client.post("/v1/chat/completions", json={**HELLO, "model": "sage"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
         standin.behave(faults=["stall-mid-stream"], tokens=10)
         answer = client.post("/v1/chat/completions", json={**HELLO, "model": "sage", "stream": True})
         assert json.loads(answer.text.rsplit("data: ", 1)[1])["error"]["code"] == "upstream_timeout"
