@@ -25,6 +25,7 @@ from gateway.tracing.genai import operation_of, provider_of
 from gateway.upstream.base import Answer, read_whole
 from gateway.upstream.pool import Backend
 from gateway.vault import Listener
+from gateway.wire.ending import says_nothing
 from gateway.wire.usage import usage_of
 
 T = TypeVar("T")
@@ -210,6 +211,7 @@ async def _read_whole(
             listener.hear_answer(body)
         body = errand.normal(backend, body)
         tally.usage = usage_of(body)
+        tally.is_empty = bool(errand.choices) and says_nothing(body)
         return body if errand.inspect is None else errand.inspect(body)
     except ValueError:
         raise UpstreamFailed(
@@ -263,6 +265,7 @@ async def _begin_stream(
         watch=watch,
         started=call.record.started,
         on_output=go_on_watched,
+        thinking=outgoing.thinking,
         rewriter=rewriter,
         recorder=recorder,
         prompt_tokens=request.needs.prompt_tokens if request is not None else 0,

@@ -27,6 +27,7 @@ from gateway.errand import Errand, Outgoing
 from gateway.errors import UpstreamBusy, UpstreamError
 from gateway.exchange import Call, Reply, StreamReply
 from gateway.queueing import Visitor
+from gateway.relaying import NO_ANSWER
 from gateway.sharing import SHARED, share
 from gateway.upstream.pool import Asking, Backend, Pool
 from gateway.vault import Listener
@@ -243,6 +244,8 @@ def _take(call: Call, decision: Decision, given: Given, keeping: _Keeping | None
     """Make a call's answer the request's: count it, head it, and plan what is kept of it."""
     record, outgoing, reply = call.record, given.outgoing, given.reply
     record.target, record.thinking = given.step.target, outgoing.thinking
+    if given.tally.is_empty:
+        record.thinking += NO_ANSWER
     given.tally.adopt(record)
     if outgoing.mended is not None:
         call.rooms.metrics.record_history(record.target.backend, outgoing.mended)
