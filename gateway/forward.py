@@ -6,6 +6,7 @@ it nobody else is asked, so that no token is ever sent twice.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -315,9 +316,10 @@ async def _keep_answer(call: Call, content: Content, keeping: _Keeping) -> None:
 
 
 def _visitor(call: Call) -> Visitor:
-    """Say who waits, where waiting must be: fairness is between keys."""
-    caller = call.caller
-    return Visitor(f"{caller.tenant}/{caller.name}", call.priority, call.record.note_waiting)
+    """Say who waits, where waiting must be, and until when: fairness is between keys."""
+    caller, record = call.caller, call.record
+    ends_at = asyncio.get_running_loop().time() - record.since_start() + call.rooms.attempts.settings.deadline_s
+    return Visitor(f"{caller.tenant}/{caller.name}", call.priority, record.note_waiting, ends_at)
 
 
 def _asking(call: Call, decision: Decision, errand: Errand, visitor: Visitor, target: Target, pool: Pool) -> Asking:

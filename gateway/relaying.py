@@ -104,8 +104,8 @@ class Watch:
 
     It looks now and then, so that the hot path sets no timer: it clears the relay's `output_seen`, and whatever frame
     bears output next sets it again. Comments and empty events do not, so that a backend's own keep-alive does not pass
-    for progress. A deadline is noticed up to a quarter of it late. Time in which the client does not take what there
-    is counts as progress.
+    for progress. The idle deadline is noticed up to a quarter of it late. Time in which the client does not take what
+    there is counts as progress.
     """
 
     __slots__ = ("_answer", "_backend", "_ends_at", "_every_s", "_idle_s", "_loop", "_relay", "_seen_at", "_timer",
@@ -129,7 +129,7 @@ class Watch:
     def start(self) -> None:
         """Begin to look: the stream has begun."""
         self._seen_at = self._loop.time()
-        self._timer = self._loop.call_later(self._every_s, self._look)
+        self._look_later()
 
     def stop(self) -> None:
         """Look no more."""
@@ -147,7 +147,10 @@ class Watch:
         elif now - self._seen_at >= self._idle_s:
             self._cut(f"has said nothing for {self._idle_s:g} s")
         else:
-            self._timer = self._loop.call_later(self._every_s, self._look)
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._timer = self._loop.call_at(min(self._loop.time() + self._every_s, self._ends_at), self._look)
 
     def _cut(self, why: str) -> None:
         self._timer = None
