@@ -162,7 +162,7 @@ class Builder:
         for name, old in previous.backends.items() if previous else ():
             if backends.get(name) is not old:
                 old.pool.retire()
-        engine = Engine(read_policy(settings), self._guarded(model, settings.routing.budget_ms))
+        engine = Engine(read_policy(settings, dialects), self._guarded(model, settings.routing.budget_ms))
         _check_dials(engine, model)
         return Rooms(
             settings=settings,

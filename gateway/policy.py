@@ -9,19 +9,21 @@ from gateway.settings import (
     CascadeSettings,
     Settings,
 )
+from gateway.upstream.dialects import Dialects
+from gateway.upstream.recognise import recognise
 from router.policy import Policy, TierTarget
 from router.routes import Cascade, NamedRoute, compile_rule
 from router.types import Abilities, AnswerCheck, Candidate
 
 
-def read_policy(settings: Settings) -> Policy:
-    """Translate the settings into what the decision reads."""
+def read_policy(settings: Settings, dialects: Dialects) -> Policy:
+    """Translate the settings, and what is known of the models' families, into what the decision reads."""
     return Policy(
         tiers={
             tier: tuple(TierTarget(target.backend, target.effort) for target in targets)
             for tier, targets in settings.tiers.items()
         },
-        candidates={name: _candidate(name, backend) for name, backend in settings.backends.items()},
+        candidates={name: _candidate(name, backend, dialects) for name, backend in settings.backends.items()},
         aliases=settings.aliases,
         dial=settings.routing.dial,
         share_curve=share_curve(settings.routing.bundle),
@@ -51,7 +53,7 @@ def _answer_check(written: AnswerCheckSettings) -> AnswerCheck:
     return AnswerCheck(written.min_confidence, written.self_check, written.allow_streams, written.probe_tokens)
 
 
-def _candidate(name: str, backend: BackendSettings) -> Candidate:
+def _candidate(name: str, backend: BackendSettings, dialects: Dialects) -> Candidate:
     abilities = backend.abilities
     return Candidate(
         name=name,
@@ -63,4 +65,5 @@ def _candidate(name: str, backend: BackendSettings) -> Candidate:
             logprobs=abilities.logprobs,
         ),
         context_window=backend.context_window,
+        habit=recognise(backend, dialects)[0].habit,
     )

@@ -8,6 +8,7 @@ is full, the key that fills it makes room for one that does not, and low priorit
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -67,6 +68,8 @@ class Visitor:
     priority: Priority = Priority.NORMAL
     on_wait: Callable[[Callable[[], int] | None], None] | None = None
     """Told how to look up the place in the line when the waiting begins, and None when it ends."""
+    until: float = math.inf
+    """When it gives up by itself (loop's clock)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -144,7 +147,7 @@ class Queue:
             visitor.on_wait(lambda: self._place_of(waiter))
         result: Literal["admitted", "full", "evicted", "late", "left", "failed"] = "failed"
         try:
-            async with asyncio.timeout(self.wait_s):
+            async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + self.wait_s, visitor.until)):
                 got = await waiter.future
             result = "admitted"
         except TimeoutError:

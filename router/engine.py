@@ -18,7 +18,7 @@ from router.conversation import switch_margin
 from router.policy import AUTO, FALLBACK_DIAL, Policy, TierTarget
 from router.readings import Readings
 from router.signals import Signals, signals_of
-from router.thinking import Cap, choose_effort, fit_max_tokens
+from router.thinking import Cap, choose_effort, expected_thinking, fit_max_tokens
 from router.types import (
     AnswerCheck,
     Candidate,
@@ -158,11 +158,11 @@ class Engine:
         verdict = _within_bounds(verdict, request, steps)
         verdict = self._within_limits(verdict, request, steps)
         targets, reason = self._capable(verdict, signals, request.needs, steps)
-        cap = fit_max_tokens(request.needs.max_tokens, targets[0], signals, chosen=verdict.reason)
+        cap = self._fit_max_tokens(request.needs.max_tokens, targets[0], signals, chosen=verdict.reason)
         if cap.take_fast and (lighter := self._lighter(targets)):
             steps.append(Step("max tokens", str(request.needs.max_tokens), "too few to think in: answers without"))
             targets, reason = lighter, Reason.MAX_TOKENS
-        raised = _room_to_think(request.needs.max_tokens, targets, signals, steps)
+        raised = self._room_to_think(request.needs.max_tokens, targets, signals, steps)
         escalation = self._escalation(dataclasses.replace(verdict, reason=reason), targets[0], request, signals, steps)
         return Decision(
             id=new_decision_id(),
@@ -195,10 +195,13 @@ class Engine:
         if lacking is not None:
             raise NobodyCan({backend: lacking})
         tier = next((tier for tier, targets in self.policy.tiers.items() if _is_among(backend, targets)), None)
+        steps = [Step("client model", request.model, f"serves {backend}")]
+        targets = (Target(backend, request.effort, tier),)
+        raised = self._room_to_think(request.needs.max_tokens, targets, None, steps)
         return Decision(
             id=new_decision_id(),
             tier=tier,
-            targets=(Target(backend, request.effort, tier),),
+            targets=targets,
             reason=Reason.CLIENT,
             effort=request.effort,
             effort_asked=request.effort,
@@ -207,7 +210,8 @@ class Engine:
             threshold=None,
             dial=request.dial or self.policy.dial,
             estimate=None,
-            steps=(Step("client model", request.model, f"serves {backend}"),),
+            steps=tuple(steps),
+            raise_max_tokens=raised,
         )
 
     def _dial(self, request: RouteRequest, steps: list[Step]) -> str:
@@ -335,7 +339,7 @@ class Engine:
         cap = (
             Cap()
             if not targets
-            else fit_max_tokens(request.needs.max_tokens, targets[0], signals, chosen=Reason.DIFFICULTY)
+            else self._fit_max_tokens(request.needs.max_tokens, targets[0], signals, chosen=Reason.DIFFICULTY)
         )
         against = _against_cascading(check, targets, cap, request, signals)
         if against is not None:
@@ -376,9 +380,36 @@ class Engine:
         )
 
     def _lighter(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-        """Put the fast tier's targets first, if there are any."""
-        fast = tuple(target for target in targets if target.tier in (Tier.FAST, Tier.FAST_MINI))
+        """Put first those of the fast tier's targets that do not think, if there are any."""
+        fast = tuple(
+            target for target in targets if target.tier in (Tier.FAST, Tier.FAST_MINI) and not self._thinks(target)
+        )
         return (*fast, *(target for target in targets if target not in fast)) if fast else ()
+
+    def _thinks(self, target: Target) -> bool:
+        return target.thinks(self.policy.candidates[target.backend].habit)
+
+    def _fit_max_tokens(
+        self, max_tokens: int | None, target: Target, signals: Signals | None, *, chosen: Reason
+    ) -> Cap:
+        """See whether the client's cap leaves a target room to think; without signals by the effort alone."""
+        if not self._thinks(target):
+            return Cap()
+        expected = expected_thinking(target.effort) if signals is None else signals.estimate.thinking_tokens
+        return fit_max_tokens(max_tokens, expected, chosen=chosen)
+
+    def _room_to_think(
+        self, max_tokens: int | None, targets: tuple[Target, ...], signals: Signals | None, steps: list[Step]
+    ) -> int | None:
+        """Give the cap that whoever thinks gets in place of the caller's: the first target or one that takes over."""
+        thinking = next((target for target in targets if self._thinks(target)), None)
+        if thinking is None:
+            return None
+        raised = self._fit_max_tokens(max_tokens, thinking, signals, chosen=Reason.CLIENT).raised
+        if raised is not None:
+            whom = "" if thinking == targets[0] else f" if {thinking.backend} takes over"
+            steps.append(Step("max tokens", str(max_tokens), f"raised to {raised} for thinking{whom}"))
+        return raised
 
 
 def new_decision_id() -> str:
@@ -453,20 +484,6 @@ def _against_cascading(
     if cap.take_fast:
         return f"max tokens {request.needs.max_tokens} are too few to think in"
     return None
-
-
-def _room_to_think(
-    max_tokens: int | None, targets: tuple[Target, ...], signals: Signals, steps: list[Step]
-) -> int | None:
-    """Give the cap that whoever thinks gets in place of the caller's, be it the first target or one that takes over."""
-    thinking = next((target for target in targets if target.thinks), None)
-    if thinking is None:
-        return None
-    raised = fit_max_tokens(max_tokens, thinking, signals, chosen=Reason.CLIENT).raised
-    if raised is not None:
-        whom = "" if thinking == targets[0] else f" if {thinking.backend} takes over"
-        steps.append(Step("max tokens", str(max_tokens), f"raised to {raised} for thinking{whom}"))
-    return raised
 
 
 def _told(check: AnswerCheck) -> str:

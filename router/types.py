@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from classifiers.types import Conversation, Estimate, Kind
 
@@ -76,6 +76,10 @@ class Abilities:
     logprobs: bool = True
 
 
+Habit = Literal["never", "told", "by-default", "always"]
+"""Whether a backend thinks: `told` only if it is, `by-default` unless it is told not to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A backend as the decision sees it."""
@@ -84,6 +88,7 @@ class Candidate:
     abilities: Abilities = field(default_factory=Abilities)
     context_window: int = 128_000
     """Tokens of prompt and answer together."""
+    habit: Habit = "told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +169,11 @@ class Target:
     effort: Effort | None = None
     tier: Tier | None = None
 
-    @property
-    def thinks(self) -> bool:
-        """Whether it is told to think, more than the least."""
-        return self.effort is not None and self.effort.rank >= Effort.LOW.rank
+    def thinks(self, habit: Habit) -> bool:
+        """Whether a backend of this habit thinks here, more than the least."""
+        if habit in ("always", "never"):
+            return habit == "always"
+        return habit == "by-default" if self.effort is None else self.effort.rank >= Effort.LOW.rank
 
 
 @dataclass(frozen=True, slots=True)

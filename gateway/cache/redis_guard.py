@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from redis import exceptions
+from redis.asyncio import RedisCluster
+from redis.asyncio.cluster import ClusterNode
 
 from gateway.cache.breaker import Breaker
 from gateway.cache.events import BreakerChanged, BreakerState, CallOutcome, OnEvent, RedisCalled, ignore
@@ -77,6 +80,9 @@ class GuardedRedis:
     answered within a round trip. Failures in a row, pings among them, open the breaker; from then on there is one ping
     every `breaker_reset_s`, whether or not there are requests.
 
+    Of a cluster the node that failed is asked, since others would answer in its place; until it does, or another has
+    taken its place, nobody is let through to any node.
+
     A command is a task of its own that no deadline cancels: a caller who has waited long enough, or has left, goes
     on without it. Cancelling would tear a connection down at every deadline, and a reply left unread on a
     connection is how one caller gets another's data. redis-py's own read timeout, as long as the deadline, ends it.
@@ -104,6 +110,8 @@ class GuardedRedis:
         self._running: set[asyncio.Task[Any]] = set()
         self._asking: asyncio.Task[None] | None = None
         """Asks until Redis answers, as long as that is in doubt."""
+        self._sick: set[str] = set()
+        """Nodes of a cluster that failed, by name, until they have answered."""
 
     @property
     def state(self) -> BreakerState:
@@ -144,14 +152,18 @@ class GuardedRedis:
 
     async def finish(self) -> None:
         """Wait for the commands that callers have left behind, and cancel those that hang; ask no more."""
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        await self._stop_asking()
         if self._running:
             await asyncio.wait(self._running, timeout=CONNECT_TIMEOUT_S)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._stop_asking()  # a command that failed may have begun it again
+
+    async def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
 
     async def _connect(self) -> None:
         with contextlib.suppress(StoreUnavailable):
@@ -167,6 +179,8 @@ class GuardedRedis:
             self._breaker.succeeded()
         else:
             self._breaker.failed()
+            if self._sick:  # its caller may have gone, and another node answered, before it was known which one it is
+                self._doubt()
         return ended
 
     async def _perform(self, command: Callable[[RedisClient], Awaitable[T]]) -> _Answered[T] | _Failed:
@@ -174,7 +188,11 @@ class GuardedRedis:
             return _Answered(await command(self._client))
         except REDIS_FAILURES as error:
             # Without its traceback: frames of redis-py and of this task hold the error that holds them.
-            return _Failed(outcome_of(error), error.with_traceback(None))
+            failed = _Failed(outcome_of(error), error.with_traceback(None))
+            node = getattr(error, "connection", None)
+            if isinstance(node, ClusterNode) and not failed.has_answered:
+                self._sick.add(node.name)
+            return failed
 
     def _doubt(self) -> None:
         """Let nobody through until Redis has answered."""
@@ -190,15 +208,27 @@ class GuardedRedis:
             self._asking = None
 
     async def _ask(self) -> bool:
-        """Ask Redis whether it is there. It has a connection of its own for that."""
+        """Ask Redis whether it is there, or of a cluster the nodes that failed. It has a connection for that."""
         self._breaker.begin_probe()
-        started = self._clock()
-        ended = await self._perform(_ping)
+        started, sick = self._clock(), set(self._sick)
+        ended = await self._perform(partial(_ping_sick, sick) if sick else _ping)
         self._on_event(RedisCalled("probe", ended.outcome, self._clock() - started))
-        if not ended.has_answered:
+        if ended.has_answered:
+            self._sick -= sick
+        else:
             self._breaker.failed()
-        self._breaker.end_probe(answered=ended.has_answered)
-        return ended.has_answered
+        has_answered = ended.has_answered and not self._sick  # one may have failed since
+        self._breaker.end_probe(answered=has_answered)
+        return has_answered
+
+
+async def _ping_sick(sick: Collection[str], client: RedisClient) -> object:
+    """Ask a cluster's nodes that failed, as far as it still has them."""
+    if not isinstance(client, RedisCluster):
+        return await _ping(client)
+    await _ping(client)  # after a failure, this reads anew who is in the cluster
+    nodes = [node for name in sick if (node := client.get_node(node_name=name)) is not None]
+    return await client.execute_command("PING", target_nodes=nodes) if nodes else None
 
 
 async def _ping(client: RedisClient) -> object:

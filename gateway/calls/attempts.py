@@ -57,6 +57,7 @@ class Given(Protocol):
 
 G = TypeVar("G", bound=Given)
 Ask = Callable[[Step], Awaitable[G]]
+Running = dict[asyncio.Task[G | UpstreamError | None], Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,15 +293,17 @@ class Course(Generic[G]):
 
     async def _race(self, step: Step, ask: Ask[G], patience_s: float) -> G:
         """Ask; if no answer has begun after a while, ask somebody else as well, and keep what begins first."""
-        running: dict[asyncio.Future[G], Step] = {asyncio.ensure_future(ask(step)): step}
+        running: Running[G] = {asyncio.create_task(_outcome(ask, step)): step}
         began = hedged = self._loop.time()
         try:
             await asyncio.wait(running, timeout=patience_s)
             first = next(iter(running))
             if not first.done() and (other := self._second(step)) is not None:
                 hedged = self._loop.time()
-                running[asyncio.ensure_future(ask(other))] = other
+                running[asyncio.create_task(_outcome(ask, other))] = other
             given = await self._first_of(running, step)
+            if isinstance(given, UpstreamError):
+                raise given.again()
             if given.step is not step:
                 self._record.upstream_s += hedged - began  # for the first alone
             return given
@@ -325,26 +328,40 @@ class Course(Generic[G]):
                 return Step(target, lease, self.ends_at)
         return None
 
-    async def _first_of(self, running: dict[asyncio.Future[G], Step], first: Step) -> G:
-        """Wait for the first call that goes well; when all fail, raise the first call's failure."""
-        pending, failures = set(running), dict[Step, BaseException]()
+    async def _first_of(self, running: Running[G], first: Step) -> G | UpstreamError:
+        """Wait for the first call that goes well; when all fail, give the first call's failure."""
+        pending, failures = set(running), dict[Step, UpstreamError]()
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for call in done:
-                step = running[call]
-                error = call.exception()
-                if error is None:
+                step, outcome = running[call], call.result()
+                if isinstance(outcome, UpstreamError):
+                    failures[step] = outcome
+                    if step is not first and not self._goes_on_after(step, outcome):
+                        return outcome
+                elif outcome is not None:
                     del running[call]
                     if step is not first:
                         self._attempts.on_event(AttemptEvent("hedge", step.target.backend, "won"))
                         self._record.attempts.append(
                             Attempt(first.target.backend, "hedged", replica=first.lease.replica.name)
                         )
-                    return call.result()
-                failures[step] = error
-                if isinstance(error, UpstreamError) and step is not first and not self._goes_on_after(step, error):
-                    raise error
-        raise failures[first]
+                    return outcome
+        return failures[first]
+
+
+async def _outcome(ask: Ask[G], step: Step) -> G | UpstreamError | None:
+    """Make one of two calls and give its end as a value; None if it was cut.
+
+    A task keeps the error that it ends in, and with its traceback the frames that hold the task: a ring of references,
+    which would keep all of the request until the garbage collector comes.
+    """
+    try:
+        return await ask(step)
+    except UpstreamError as error:
+        return error.again()
+    except asyncio.CancelledError:
+        return None  # nobody but this race cancels it
 
 
 def _busy(backend: str, sent_away: SentAway) -> UpstreamBusy:
@@ -363,7 +380,7 @@ def _may_take(backend: Backend, refused: Backend, error: UpstreamError) -> bool:
     return not same_provider or backend.settings.model != refused.settings.model
 
 
-async def _throw_away(running: dict[asyncio.Future[G], Step]) -> None:
+async def _throw_away(running: Running[G]) -> None:
     """Cancel what is still running, wait for its end, and close what it has opened all the same."""
     if not running:
         return
@@ -371,5 +388,8 @@ async def _throw_away(running: dict[asyncio.Future[G], Step]) -> None:
         call.cancel()
     ended, _ = await asyncio.wait(running)
     for call in ended:
-        if not call.cancelled() and call.exception() is None:
-            await call.result().discard()
+        if call.cancelled() or call.exception() is not None:
+            continue
+        outcome = call.result()
+        if outcome is not None and not isinstance(outcome, UpstreamError):
+            await outcome.discard()

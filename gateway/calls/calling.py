@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,9 +22,10 @@ from gateway.settings import TimeoutSettings
 from gateway.streaming import Relay
 from gateway.tracing import NO_SPAN, Span
 from gateway.tracing.genai import operation_of, provider_of
-from gateway.upstream.base import Answer
+from gateway.upstream.base import Answer, read_whole
 from gateway.upstream.pool import Backend
 from gateway.vault import Listener
+from gateway.wire.ending import says_nothing
 from gateway.wire.usage import usage_of
 
 T = TypeVar("T")
@@ -102,8 +103,8 @@ async def call_once(call: Call, errand: Errand, step: Step, *, record_stream: bo
                     call, errand, step, backend, answer, outgoing, tally, patience, span, record_stream=record_stream
                 )
             else:
-                patience.reschedule(_ends_at(backend.settings.timeouts, step))
-                given = await _read_given(backend, errand, step, answer, outgoing, tally)
+                go_on = _going_on(patience, backend.settings.timeouts, step)
+                given = await _read_given(backend, errand, step, answer, outgoing, tally, go_on)
                 span.note(tally.told())
                 span.end()
     except UpstreamError as error:
@@ -159,25 +160,37 @@ class _patience:  # noqa: N801  used as a function, as asyncio.timeout is
             raise UpstreamTimeout(f"Backend '{self._backend}' did not answer in time.", backend=self._backend) from None
 
 
+def _going_on(patience: asyncio.Timeout, timeouts: TimeoutSettings, step: Step) -> Callable[[], None]:
+    """Give what is called as a plain answer arrives: what follows must come within the idle deadline."""
+    loop, ends_at = asyncio.get_running_loop(), _ends_at(timeouts, step)
+    return lambda: patience.reschedule(min(loop.time() + timeouts.idle, ends_at))
+
+
 def _ends_at(timeouts: TimeoutSettings, step: Step) -> float:
     return min(asyncio.get_running_loop().time() + timeouts.total, step.ends_at)
 
 
 async def _read_given(
-    backend: Backend, errand: Errand, step: Step, answer: Answer, outgoing: Outgoing, tally: Tally
+    backend: Backend,
+    errand: Errand,
+    step: Step,
+    answer: Answer,
+    outgoing: Outgoing,
+    tally: Tally,
+    go_on: Callable[[], None],
 ) -> Given:
     """Read a whole answer, in whichever API's words it is."""
     if outgoing.native:
-        native = await _read_native(backend, answer, tally)
+        native = await _read_native(backend, answer, tally, go_on)
         reply = Reply(msgspec.json.encode(native.response), native=True)
         return Given(step, reply, answer.headers, outgoing, tally, Content(native_answer=native))
-    body = await _read_whole(backend, errand, answer, outgoing.listener, tally)
+    body = await _read_whole(backend, errand, answer, outgoing.listener, tally, go_on)
     return Given(step, Reply(errand.shown(backend, body)), answer.headers, outgoing, tally, Content(body))
 
 
-async def _read_native(backend: Backend, answer: Answer, tally: Tally) -> NativeAnswer:
+async def _read_native(backend: Backend, answer: Answer, tally: Tally, go_on: Callable[[], None]) -> NativeAnswer:
     try:
-        native = read_answer(await _timed(tally, answer.read()), backend.name)
+        native = read_answer(await _timed(tally, read_whole(answer, go_on)), backend.name)
     finally:
         await answer.close()
     tally.usage = native.usage
@@ -185,14 +198,20 @@ async def _read_native(backend: Backend, answer: Answer, tally: Tally) -> Native
 
 
 async def _read_whole(
-    backend: Backend, errand: Errand, answer: Answer, listener: Listener | None, tally: Tally
+    backend: Backend,
+    errand: Errand,
+    answer: Answer,
+    listener: Listener | None,
+    tally: Tally,
+    go_on: Callable[[], None],
 ) -> bytes:
     try:
-        body = await _timed(tally, answer.read())
+        body = await _timed(tally, read_whole(answer, go_on))
         if listener is not None:
             listener.hear_answer(body)
         body = errand.normal(backend, body)
         tally.usage = usage_of(body)
+        tally.is_empty = bool(errand.choices) and says_nothing(body)
         return body if errand.inspect is None else errand.inspect(body)
     except ValueError:
         raise UpstreamFailed(
@@ -246,6 +265,7 @@ async def _begin_stream(
         watch=watch,
         started=call.record.started,
         on_output=go_on_watched,
+        thinking=outgoing.thinking,
         rewriter=rewriter,
         recorder=recorder,
         prompt_tokens=request.needs.prompt_tokens if request is not None else 0,

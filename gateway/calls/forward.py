@@ -6,6 +6,7 @@ it nobody else is asked, so that no token is ever sent twice.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from gateway.calls.attempts import Course, Step
 from gateway.calls.calling import Content, Given, call_once
 from gateway.calls.continuing import going_on
 from gateway.calls.errand import Errand, Outgoing
+from gateway.calls.relaying import NO_ANSWER
 from gateway.calls.sharing import SHARED, share
 from gateway.errors import UpstreamBusy, UpstreamError
 from gateway.exchange import Call, Reply, StreamReply
@@ -243,6 +245,8 @@ def _take(call: Call, decision: Decision, given: Given, keeping: _Keeping | None
     """Make a call's answer the request's: count it, head it, and plan what is kept of it."""
     record, outgoing, reply = call.record, given.outgoing, given.reply
     record.target, record.thinking = given.step.target, outgoing.thinking
+    if given.tally.is_empty:
+        record.thinking += NO_ANSWER
     given.tally.adopt(record)
     if outgoing.mended is not None:
         call.rooms.metrics.record_history(record.target.backend, outgoing.mended)
@@ -312,9 +316,10 @@ async def _keep_answer(call: Call, content: Content, keeping: _Keeping) -> None:
 
 
 def _visitor(call: Call) -> Visitor:
-    """Say who waits, where waiting must be: fairness is between keys."""
-    caller = call.caller
-    return Visitor(f"{caller.tenant}/{caller.name}", call.priority, call.record.note_waiting)
+    """Say who waits, where waiting must be, and until when: fairness is between keys."""
+    caller, record = call.caller, call.record
+    ends_at = asyncio.get_running_loop().time() - record.since_start() + call.rooms.attempts.settings.deadline_s
+    return Visitor(f"{caller.tenant}/{caller.name}", call.priority, record.note_waiting, ends_at)
 
 
 def _asking(call: Call, decision: Decision, errand: Errand, visitor: Visitor, target: Target, pool: Pool) -> Asking:

@@ -20,6 +20,7 @@ from gateway.streaming import Relay, carries_output
 from gateway.tracing.trace import NO_SPAN, Span, Value
 from gateway.upstream.base import Answer
 from gateway.upstream.replica import Lease
+from gateway.wire.ending import CUT
 
 AnyRelay = Relay | NativeRelay
 
@@ -28,6 +29,9 @@ _ANSWER = re.compile(
     rb'"type":\s*"response\.(?:output_text|refusal|function_call_arguments)\.delta"'
 )
 """What an answer begins with, in either API's events; reasoning stands in other fields."""
+
+NO_ANSWER = " answer=none"
+"""What `x-thalamus-thinking` ends in where thinking used up `max_tokens`."""
 
 _SHORTEST_THINKING_S = 0.0005
 """Less than this means that reasoning and answer came in one packet."""
@@ -46,6 +50,7 @@ class Tally:
     thinking_s: float | None = None
     usage: Usage | None = None
     is_partial: bool = False
+    is_empty: bool = False
     _record: Record | None = None
 
     def adopt(self, record: Record) -> None:
@@ -53,6 +58,7 @@ class Tally:
         self._record = record
         record.upstream_s += self.upstream_s
         record.usage, record.is_partial, record.thinking_s = self.usage, self.is_partial, self.thinking_s
+        record.is_empty = self.is_empty
         if record.first_token_s is None:
             record.first_token_s = self.first_token_s
 
@@ -67,6 +73,12 @@ class Tally:
         self.thinking_s = seconds
         if self._record is not None:
             self._record.thinking_s = seconds
+
+    def said_nothing(self) -> None:
+        """Note that the answer was cut before it said anything."""
+        self.is_empty = True
+        if self._record is not None:
+            self._record.is_empty = True
 
     def end(self, usage: Usage | None, *, partial: bool) -> None:
         """Note what the backend has counted; an answer that broke off is estimated."""
@@ -92,8 +104,8 @@ class Watch:
 
     It looks now and then, so that the hot path sets no timer: it clears the relay's `output_seen`, and whatever frame
     bears output next sets it again. Comments and empty events do not, so that a backend's own keep-alive does not pass
-    for progress. A deadline is noticed up to a quarter of it late. Time in which the client does not take what there
-    is counts as progress.
+    for progress. The idle deadline is noticed up to a quarter of it late. Time in which the client does not take what
+    there is counts as progress.
     """
 
     __slots__ = ("_answer", "_backend", "_ends_at", "_every_s", "_idle_s", "_loop", "_relay", "_seen_at", "_timer",
@@ -117,7 +129,7 @@ class Watch:
     def start(self) -> None:
         """Begin to look: the stream has begun."""
         self._seen_at = self._loop.time()
-        self._timer = self._loop.call_later(self._every_s, self._look)
+        self._look_later()
 
     def stop(self) -> None:
         """Look no more."""
@@ -135,7 +147,10 @@ class Watch:
         elif now - self._seen_at >= self._idle_s:
             self._cut(f"has said nothing for {self._idle_s:g} s")
         else:
-            self._timer = self._loop.call_later(self._every_s, self._look)
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._timer = self._loop.call_at(min(self._loop.time() + self._every_s, self._ends_at), self._look)
 
     def _cut(self, why: str) -> None:
         self._timer = None
@@ -148,6 +163,7 @@ class Stream:
 
     Attributes:
         on_output: called at the first output, which the client may not get to see yet.
+        thinking: effort asked and applied, told again where thinking was all there was.
         prompt_tokens: of the request, estimated, for an answer that breaks off before the backend has counted.
         span: of the call; it ends with the answer.
     """
@@ -159,6 +175,7 @@ class Stream:
     watch: Watch
     started: float
     on_output: Callable[[], None] = lambda: None
+    thinking: str = ""
     rewriter: FrameRewriter | None = None
     recorder: Recorder | None = None
     prompt_tokens: int = 0
@@ -180,9 +197,12 @@ class Stream:
                     if tally.first_token_s is None and relay.output_seen:
                         tally.first_token_s = clock() - self.started
                         self.on_output()
-                    if not is_answering and _ANSWER.search(piece):
-                        is_answering = True
-                        self._note_thinking(clock())
+                    if not is_answering:
+                        if _ANSWER.search(piece):
+                            is_answering = True
+                            self._note_thinking(clock())
+                        elif CUT.search(piece):
+                            piece = self._tell_of_nothing() + piece
                     if piece:
                         yield piece
                     waiting = clock()
@@ -204,6 +224,13 @@ class Stream:
             self.span.note(tally.told())
             self.span.end()
             await self.answer.close()
+
+    def _tell_of_nothing(self) -> bytes:
+        """Note that the answer was cut before it began, and tell the client why, in a comment."""
+        if self.rewriter is None:  # no chat completion: its text stands in other fields
+            return b""
+        self.tally.said_nothing()
+        return f": x-thalamus-thinking: {self.thinking}{NO_ANSWER}\n\n".encode("latin-1", "replace")
 
     def _note_thinking(self, now: float) -> None:
         """Note, when the answer begins, for how long there was nothing but reasoning; in one piece it is not known."""

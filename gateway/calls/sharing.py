@@ -17,8 +17,8 @@ from gateway.tracing.context import TRACEPARENT, read_context
 
 SHARED = "hit-shared"
 _CALLS_OWN = (
-    "target", "attempts", "thinking", "usage", "is_partial", "besides", "upstream_s", "queued_s", "first_token_s",
-    "thinking_s", "cache",
+    "target", "attempts", "thinking", "usage", "is_partial", "is_empty", "besides", "upstream_s", "queued_s",
+    "first_token_s", "thinking_s", "cache",
 )  # fmt: skip
 
 Lead = Callable[[Call], Awaitable[Reply | StreamReply]]

@@ -14,6 +14,7 @@ from gateway.building import open_serving_model
 from gateway.endpoints.chat import BYTES_PER_TOKEN
 from gateway.policy import read_policy
 from gateway.settings import Settings
+from gateway.upstream.dialects import load_dialects
 from router.engine import Engine
 from router.policy import AUTO, DIAL_WORDS, read_dial
 from router.types import Decision, Needs, RouteRequest
@@ -30,7 +31,8 @@ def explain(settings: Settings, prompt: str, dial: str | None) -> Decision:
     """
     if dial is not None and (dial := read_dial(dial)) is None:
         raise ValueError(f"--dial: there are: {DIAL_WORDS}")
-    engine = Engine(read_policy(settings), open_serving_model(settings.routing.bundle))
+    policy = read_policy(settings, load_dialects(settings.dialects))
+    engine = Engine(policy, open_serving_model(settings.routing.bundle))
     needs = Needs(prompt_tokens=len(prompt.encode(errors="replace")) // BYTES_PER_TOKEN)
     return engine.decide(RouteRequest(AUTO, Conversation.from_prompt(prompt), needs, dial=dial))
 

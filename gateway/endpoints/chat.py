@@ -72,13 +72,15 @@ async def answer_chat(
     """
     check_number(chat.typed.messages, call.rooms.settings.server.max_messages)
     call.wants_stream = bool(chat.typed.stream)
-    decision = await decide(call, read_chat(chat, call), chat.decode(NAMING_FIELDS))
+    request = read_chat(chat, call)
+    decision = await decide(call, request, chat.decode(NAMING_FIELDS))
     history = await recall_history(call, chat, decision, native=native is not None)
 
     def errand_of(asked: Parsed[ChatRequest], max_tokens: int | None) -> Errand:
         # What a cascade makes of the request (a probe, a self-check) is read by it, and so always a chat completion.
         own = native if asked is chat else None
-        errand = _errand(asked, max_tokens, history=history, vault=call.rooms.vault, native=own)
+        prompt_tokens = request.needs.prompt_tokens
+        errand = _errand(asked, max_tokens, prompt_tokens, history=history, vault=call.rooms.vault, native=own)
         return replace(errand, show=show, both_names=both_names)
 
     reply = await forward_chat(call, decision, chat, errand_of)
@@ -94,6 +96,7 @@ def check_number(messages: Sequence[Message], most: int) -> None:
 def _errand(
     asked: Parsed[ChatRequest],
     max_tokens: int | None,
+    prompt_tokens: int,
     *,
     history: History,
     vault: Vault | None,
@@ -104,7 +107,7 @@ def _errand(
     known = history if request.messages is history.messages else None
 
     def prepare(backend: Backend, target: Target) -> Outgoing:
-        cap = _cap_for(target, max_tokens, asked.typed)
+        cap = _cap_for(backend, target, max_tokens, asked.typed, prompt_tokens)
         if native is not None and backend.speaks_responses:
             return native(backend, target, cap, history)
         return prepare_chat(asked, backend, target, cap, history=known, vault=vault)
@@ -121,10 +124,16 @@ def _errand(
     )
 
 
-def _cap_for(target: Target, cap: int | None, request: ChatRequest) -> int | None:
-    """Give a target's cap: one above the caller's own makes room to think, and is for those alone that do."""
+def _cap_for(backend: Backend, target: Target, cap: int | None, request: ChatRequest, prompt_tokens: int) -> int | None:
+    """Give a target's cap: one above the caller's own makes room to think, and is for those alone that do.
+
+    It asks for no more than the context window holds behind the prompt: that would be refused.
+    """
     own = _own_cap(request)
-    return None if cap is not None and own is not None and cap > own and not target.thinks else cap
+    if cap is None or own is None or cap <= own:
+        return cap
+    cap = min(cap, backend.settings.context_window - prompt_tokens)
+    return cap if cap > own and target.thinks(backend.dialect.habit) else None
 
 
 def _own_cap(request: ChatRequest) -> int | None:

@@ -74,8 +74,9 @@ class Flight:
         except ThalamusError as error:
             self.broadcast.end(error)
         except asyncio.CancelledError:
+            # The edge of the task, and cancelled by `Flights` alone. Raised, the task would keep it, and with its
+            # traceback the frames that hold the task.
             self.broadcast.end(UpstreamFailed("The call was cancelled.", backend=""))
-            raise
         except Exception:  # noqa: BLE001
             # The edge of the task: whoever follows must be told, and the log must have the traceback.
             _log.exception("defect", endpoint="flight")

@@ -274,6 +274,14 @@ ATTEMPT_EVENTS = Metric(
     _BACKENDS,
     ("what", "backend", "result"),
 )
+EMPTY_ANSWERS = Metric(
+    "thalamus_empty_answers",
+    "counter",
+    "Answers that were cut before they said anything: thinking had used up `max_tokens`.",
+    "A few are hard questions. Many on one backend mean that it thinks where it is taken not to: give its `family`.",
+    _BACKENDS,
+    ("tier", "backend"),
+)
 UPSTREAM_SECONDS = Metric(
     "thalamus_upstream_seconds",
     "histogram",

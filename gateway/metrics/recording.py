@@ -263,6 +263,8 @@ class Metrics:
             count(catalogue.ATTEMPTS, attempt.backend, attempt.replica, attempt.error or "")
             if attempt.check is not None:
                 count(catalogue.CHECKS, attempt.backend, attempt.check)
+        if record.is_empty:
+            count(catalogue.EMPTY_ANSWERS, tier, backend)
         if record.attempts:
             observe(catalogue.UPSTREAM_SECONDS, backend, value=record.upstream_s)
         self._count_pace(record, tier, backend)

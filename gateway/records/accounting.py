@@ -83,6 +83,8 @@ class Record:
     """Tokens of the call whose answer was given."""
     is_partial: bool = False
     """Whether that answer broke off, or its client left; its tokens may be an estimate then."""
+    is_empty: bool = False
+    """Whether it was cut before it said anything: thinking had used up `max_tokens`."""
     besides: list[Spending] = field(default_factory=list)
     """Further calls that were paid for."""
     own_cost: float | None = None

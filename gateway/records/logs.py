@@ -95,6 +95,8 @@ def _line(record: Record) -> dict[str, Any]:
         line["queued_ms"] = round(record.queued_s * 1e3, 2)
     if record.is_partial:
         line["partial"] = True
+    if record.is_empty:
+        line["answer"] = "none"
     if usage is not None:
         line |= {"tokens_in": usage.input, "tokens_out": usage.output, "cost": record.cost, "saved": record.saved}
     return line

@@ -25,11 +25,13 @@ def open_engine(settings: Settings, bundle: str | None = None) -> Engine:
     """Build the engine of a configuration, with another bundle if one is given.
 
     Raises:
-        ReplayError: the bundle cannot be used. The gateway would go on without; a comparison must not.
+        ReplayError: the bundle cannot be used, without which the gateway would go on and a comparison must not; or the
+            configuration's own dialects are wrong.
     """
     try:
-        return Engine(read_policy(settings), open_model(bundle or settings.routing.bundle))
-    except BundleError as error:
+        policy = read_policy(settings, load_dialects(settings.dialects))
+        return Engine(policy, open_model(bundle or settings.routing.bundle))
+    except (BundleError, DialectError) as error:
         raise ReplayError(str(error)) from None
 
 

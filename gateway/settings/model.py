@@ -92,7 +92,9 @@ class TimeoutSettings(Frozen):
         600.0, description="until a stream's first text, reasoning or tool call, or a plain answer's first byte"
     )
     idle: Seconds = Field(
-        300.0, description="between two pieces of an answer; comments and empty events of a stream do not count"
+        300.0,
+        description="between two pieces of an answer; comments and empty events of a stream do not count, "
+        "nor do blank lines ahead of a plain answer",
     )
     total: Seconds = Field(3600.0, description="for the whole call")
 

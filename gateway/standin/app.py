@@ -33,7 +33,16 @@ from gateway.standin.replies import (
 )
 from gateway.standin.validate import ModelRequest, Refusal, check_key, check_model, check_window, parse
 from gateway.standin.wire import ChatRequest, CompletionRequest, EmbeddingRequest
-from gateway.standin.writing import Exchange, Receive, Scope, Send, send_reply, write_plain, write_stream
+from gateway.standin.writing import (
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+    send_reply,
+    write_after_blank_lines,
+    write_plain,
+    write_stream,
+)
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _REQUESTS: Mapping[str, type[ModelRequest]] = {
@@ -173,8 +182,15 @@ async def _say(exchange: Exchange, request: ModelRequest, model: str) -> None:
     if request.stream:
         await write_stream(exchange, _frames(heading, request, answer, behaviour), answer.completion_tokens)
         return
-    await exchange.wait(plain_wait_ms(answer, behaviour))
-    await write_plain(exchange, spoil_body(_body(heading, request, answer, behaviour), entry.fault))
+    reply, wait_ms = (
+        spoil_body(_body(heading, request, answer, behaviour), entry.fault),
+        plain_wait_ms(answer, behaviour),
+    )
+    if answer.reasoning_tokens and behaviour.thinking_style == "keep-alive":
+        await write_after_blank_lines(exchange, reply, wait_ms)
+        return
+    await exchange.wait(wait_ms)
+    await write_plain(exchange, reply)
 
 
 def _answered(request: ChatRequest | CompletionRequest, behaviour: Behaviour) -> tuple[Answer, int | None]:

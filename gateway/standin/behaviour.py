@@ -34,6 +34,8 @@ Fault = Literal[
     "stall-mid-stream",
     "close-mid-stream",
     "reset-mid-stream",
+    # Half-way through the tokens nothing but comments any more, for ever; plain answers are left alone.
+    "comments-mid-stream",
     # Complete answers that are not what they should be.
     "not-json",
     "truncated-json",
@@ -100,7 +102,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Time for all of the thinking."""
     thinking_style: Literal["deltas", "silent", "keep-alive"] = "deltas"
     """While thinking, a stream shows reasoning deltas, nothing, or `: keep-alive` comments. The last two
-    never show the reasoning."""
+    never show the reasoning. A plain answer's head is sent at once with the last, and empty lines until the rest."""
     thinking_field: Literal["reasoning_content", "reasoning", "inline"] = "reasoning_content"
     """Where the reasoning goes; `inline` wraps it in `<think>` inside the content."""
     thinking_counted: bool = True

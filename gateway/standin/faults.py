@@ -15,6 +15,7 @@ from gateway.standin.replies import Frame
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
+_COMMENT_EVERY_MS = 50
 _HUGE = 1 << 20
 """Characters of a huge event's text."""
 
@@ -161,6 +162,9 @@ def _strike(frame: Frame, fault: Fault) -> Iterator[Frame | Ending]:
     match fault:
         case "stall-mid-stream" | "close-mid-stream" | "reset-mid-stream":
             yield _MID_STREAM[fault]
+        case "comments-mid-stream":
+            while True:  # the client leaves
+                yield frame._replace(wait_ms=_COMMENT_EVERY_MS, kind="comment", data=b"keep-alive")
         case "error-event":
             yield frame._replace(data=_error("The server had an error while processing your request.", "server_error"))
         case "not-json":

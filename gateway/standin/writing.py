@@ -73,6 +73,19 @@ async def write_plain(exchange: Exchange, reply: PlainReply) -> None:
         await exchange.act(reply.ending)
 
 
+async def write_after_blank_lines(exchange: Exchange, reply: PlainReply, wait_ms: float) -> None:
+    """Send the head at once and an empty line now and then until the body is due, as DeepSeek does."""
+    await exchange.start(reply.status, [(b"content-type", reply.content_type), *reply.headers])
+    clock = asyncio.get_running_loop().time
+    due, every_s = clock() + wait_ms / 1000, exchange.behaviour.keep_alive_ms / 1000
+    while (now := clock()) < due:
+        await exchange.line.pause_until(min(now + every_s, due))
+        await exchange.write(b"\n")
+    await exchange.write(reply.body, more=reply.ending is not None)
+    if reply.ending is not None:
+        await exchange.act(reply.ending)
+
+
 async def write_stream(exchange: Exchange, frames: Iterator[Frame], tokens: int) -> None:
     """Send the frames of a stream, each at its time; `tokens` tells the faults where the middle is."""
     behaviour, fault = exchange.behaviour, exchange.entry.fault

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from types import MappingProxyType
 from typing import Protocol
 
@@ -17,10 +18,6 @@ class Answer(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """The backend's response headers, names in lower case."""
-        ...
-
-    async def read(self) -> bytes:
-        """Read the whole body. Raises an UpstreamError when it does not arrive."""
         ...
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -56,3 +53,23 @@ class Upstream(Protocol):
     async def close(self) -> None:
         """Let go of what `start` took."""
         ...
+
+
+async def read_whole(answer: Answer, on_progress: Callable[[], None] = lambda: None) -> bytes:
+    """Read an answer to its end.
+
+    Args:
+        answer: it stays the caller's to close.
+        on_progress: called for each piece that holds something of the answer. Blank lines do not: DeepSeek sends them
+            ahead of a plain answer for as long as it waits for its turn.
+
+    Raises:
+        UpstreamError: it breaks off.
+    """
+    pieces = []
+    async with aclosing(answer.chunks()) as chunks:
+        async for chunk in chunks:
+            pieces.append(chunk)
+            if not chunk.isspace():
+                on_progress()
+    return b"".join(pieces)

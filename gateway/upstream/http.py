@@ -150,7 +150,7 @@ class HttpUpstream:
         except tuple(ERROR_MAP) as error:
             raise translate(error, self._name) from _untraced(error)
         if response.status == HTTPStatus.OK:
-            return HttpAnswer(self._name, response, self._timeouts.idle)
+            return HttpAnswer(self._name, response)
         try:
             async with asyncio.timeout(self._timeouts.idle):
                 refusal = await _read_up_to(MAX_ERROR_BYTES, response.content)
@@ -183,26 +183,13 @@ class HttpUpstream:
 class HttpAnswer:
     """An answer being read from a connection."""
 
-    def __init__(self, backend: str, response: aiohttp.ClientResponse, idle_s: float) -> None:
+    def __init__(self, backend: str, response: aiohttp.ClientResponse) -> None:
         self._backend = backend
         self._response = response
-        self._idle_s = idle_s
         self.headers = response.headers
 
-    async def read(self) -> bytes:
-        """Read the whole body, its pieces no further apart than the idle deadline."""
-        connection = self._response.connection
-        if connection is not None and connection.protocol is not None:
-            # The client's own read timer, which is re-armed as bytes arrive.
-            connection.protocol.read_timeout = self._idle_s
-            connection.protocol.start_timeout()
-        try:
-            return await self._response.read()
-        except tuple(ERROR_MAP) as error:
-            raise translate(error, self._backend) from _untraced(error)
-
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Read the body piece by piece. No timer runs for it: see `gateway.calls.relaying.Watch`."""
+        """Read the body piece by piece. No timer runs for it: deadlines are the caller's."""
         content = self._response.content
         try:
             while chunk := await content.readany():

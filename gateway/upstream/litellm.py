@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -300,10 +300,6 @@ class WholeAnswer:
         self.headers: Mapping[str, str] = {"content-type": "application/json"}
         self._body = body
 
-    async def read(self) -> bytes:
-        """Give the whole body."""
-        return self._body
-
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give the whole body, as one piece."""
         yield self._body
@@ -328,11 +324,6 @@ class StreamedAnswer:
         self._translate = translate
         self._waiting: asyncio.Timeout | None = None
         self._aborted: UpstreamError | None = None
-
-    async def read(self) -> bytes:
-        """Read all events."""
-        async with aclosing(self.chunks()) as chunks:
-            return b"".join([chunk async for chunk in chunks])
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Read the events one by one, each within the idle deadline, all within the total one."""

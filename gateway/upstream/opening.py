@@ -21,6 +21,7 @@ from gateway.upstream.health import watch_health
 from gateway.upstream.http import Connections, HttpUpstream
 from gateway.upstream.local import EmbeddedUpstream
 from gateway.upstream.pool import Backend, Pool
+from gateway.upstream.recognise import recognise
 from gateway.upstream.replica import Replica
 
 EMBEDDED_REPLICA = "embedded"
@@ -42,10 +43,7 @@ async def opened_backend(
     """
     async with AsyncExitStack() as closing:
         replicas = await _open_replicas(name, settings, connections, closing)
-        first = settings.addresses()[0] if settings.addresses() else None
-        family = settings.family or dialects.guess_family(settings.model)
-        host = settings.host or (dialects.guess_host(str(first.url)) if first else None)
-        dialect = dialects.find(family, host)
+        dialect, host = recognise(settings, dialects)
         balance = settings.balance
         queue = Queue(f"backend:{name}", admission.queue, admission.wait_s, on_queue)
         pool = Pool(name, replicas, Choosing(balance.by, balance.overload), queue)

@@ -193,9 +193,6 @@ class _LeasedAnswer:
     def headers(self) -> Mapping[str, str]:
         return self._answer.headers
 
-    async def read(self) -> bytes:
-        return await self._answer.read()
-
     def chunks(self) -> AsyncGenerator[bytes, None]:
         return self._answer.chunks()
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.gateway.serving import settings_over
+from tests.gateway.serving import running_gateway, settings_over
 
 HELLO = {"model": "auto", "messages": [{"role": "user", "content": "Hello there"}]}
 
@@ -220,9 +220,45 @@ def test_deadlines_are_kept(serve, standin):
         standin.behave(faults=["stall-before-headers"])
         answer = client.post("/v1/chat/completions", json={**HELLO, "model": "sage"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+        standin.behave(faults=["stall-mid-stream"])
+        answer = client.post("/v1/chat/completions", json={**HELLO, "model": "sage"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
         standin.behave(faults=["stall-mid-stream"], tokens=10)
         answer = client.post("/v1/chat/completions", json={**HELLO, "model": "sage", "stream": True})
         assert json.loads(answer.text.rsplit("data: ", 1)[1])["error"]["code"] == "upstream_timeout"
+
+
+@pytest.fixture(scope="module")
+def hurried(session_standin, tmp_path_factory):
+    """A gateway whose requests may take half a second in all, and calls to `brief` less."""
+    settings = settings_over(session_standin.url, attempts={"deadline_s": 0.5, "patience_s": 5, "backoff_s": 0.01})
+    sage = settings["backends"]["sage"]
+    settings["backends"]["brief"] = {**sage, "timeouts": {"total": 0.2}}
+    with running_gateway(settings, tmp_path_factory.mktemp("hurried")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("model", "behaviour", "stream"),
+    [
+        ("sage", {"faults": ["stall-before-headers"]}, False),
+        ("sage", {"faults": ["status-500"], "first_byte_ms": 50}, False),
+        ("sage", {"tokens": 1000, "token_ms": 20}, False),
+        ("sage", {"tokens": 1000, "token_ms": 20}, True),
+        ("brief", {"tokens": 1000, "token_ms": 20}, True),
+    ],
+    ids=["no answer", "failing again and again", "a plain answer", "a stream", "a call's own deadline"],
+)
+def test_the_deadline_of_the_whole_ends_it_whatever_is_being_done(hurried, standin, model, behaviour, stream):
+    standin.behave(**behaviour)
+    started = time.monotonic()
+    with hurried.client() as client:
+        answer = client.post("/v1/chat/completions", json={**HELLO, "model": model, "stream": stream})
+    assert time.monotonic() - started < 1.5
+    said = json.loads(answer.text.rsplit("data: ", 1)[1]) if stream else answer.json()
+    failing = "status-500" in behaviour.get("faults", ())  # the deadline may pass between two calls
+    assert said["error"]["code"] in ("upstream_timeout", *(("upstream_failed",) if failing else ()))
+    assert (answer.status_code == 200) == stream
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.app import HotPath, create_app
 from gateway.settings import Settings
-from gateway.standin import RunningStandin
+from gateway.standin import RunningStandin, running_standin
 from tests.gateway.serving import settings_over
 from tests.unit.gateway.redis_server import RedisServer, running_redis
 
@@ -35,7 +35,10 @@ class Asker:
     async def __call__(
         self, path: str = CHAT, *, leave_after: int | None = None, headers: Mapping[str, str] = {}, **fields: Any
     ) -> int:
-        """Ask something new and give the status; with `leave_after`, leave once so many pieces have come."""
+        """Ask something new and give the status.
+
+        With `leave_after`, leave once so many pieces have come; with 0, while nothing has.
+        """
         self._asked += 1
         question = [{"role": "user", "content": f"Say number {self._asked} and nothing else."}]
         body = {"model": "auto", "max_tokens": 1000, "messages": question, **fields}
@@ -49,6 +52,8 @@ class Asker:
         """Send these bytes and give the status."""
         pieces, left, status = 0, asyncio.Event(), 0
         unread = [{"type": "http.request", "body": body, "more_body": False}]
+        if leave_after == 0:
+            asyncio.get_running_loop().call_later(0.05, left.set)
 
         async def receive() -> dict[str, object]:
             if unread:
@@ -101,10 +106,18 @@ def collecting() -> Iterator[Counter[str]]:
         gc.collect()
 
 
-async def left_behind(settings: Mapping[str, Any], ask: Callable[[Asker], Awaitable[int]], status: int) -> Counter[str]:
+async def left_behind(
+    settings: Mapping[str, Any],
+    ask: Callable[[Asker], Awaitable[int]],
+    status: int,
+    *,
+    first: Callable[[Asker], Awaitable[None]] | None = None,
+) -> Counter[str]:
     app = create_app(Settings.model_validate(settings))
     async with app.router.lifespan_context(app):
         asker = Asker(HotPath(app))
+        if first is not None:
+            await first(asker)
         for _ in range(2):
             assert await ask(asker) == status  # what is made once, such as connections and their readings
         await asyncio.sleep(0.1)
@@ -150,6 +163,16 @@ async def test_a_request_leaves_no_ring(kind: str, standin: RunningStandin):
     assert await left_behind(everything(standin.url), ask, status) == {}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("share", [False, True])
+async def test_a_client_that_leaves_before_the_answer_leaves_no_ring(
+    stream: bool, share: bool, standin: RunningStandin
+):
+    standin.behave(first_byte_ms=5000)
+    settings = everything(standin.url, cache={"mode": "exact", "store": "all", "share_in_flight": share})
+    assert await left_behind(settings, lambda ask: ask(stream=stream, leave_after=0), 0) == {}
+
+
 @pytest.mark.parametrize("share", [False, True])
 @pytest.mark.parametrize(
     ("fault", "stream", "status"),
@@ -179,6 +202,39 @@ async def test_a_call_that_another_backend_took_leaves_no_ring(standin: RunningS
     standin.behave(faults=["status-500", "close-before-headers"], fault_rate=0.3, fault_seed=1)
     patient = {"patience_s": 5, "backoff_s": 0, "retries_per_s": 1000}
     assert await left_behind(everything(standin.url, attempts=patient), lambda ask: ask(), 200) == {}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("slow", "second", "status"),
+    [
+        ({"first_byte_ms": 2000}, {}, 200),
+        ({"first_byte_ms": 100}, {"first_byte_ms": 2000}, 200),
+        ({"first_byte_ms": 100}, {"faults": ["status-500"]}, 200),
+        ({"first_byte_ms": 100, "faults": ["status-500"]}, {"faults": ["status-503"]}, 502),
+        ({"first_byte_ms": 100, "faults": ["status-500"]}, {"faults": ["status-400"]}, 400),
+    ],
+    ids=["the hedge wins", "the first wins", "the hedge fails", "both fail", "the hedge is refused"],
+)
+async def test_two_calls_side_by_side_leave_no_ring(
+    slow: dict[str, Any], second: dict[str, Any], status: int, stream: bool, standin: RunningStandin
+):
+    with running_standin() as other:
+        hedged = {"patience_s": 0, "retries_per_s": 0, "retry_share": 0, "hedge": {"least_s": 0.02, "share": 1.0}}
+        settings = everything(standin.url, attempts=hedged, tiers={"fast": ["swift", "sage"], "deep": "sage"})
+        settings["backends"]["sage"]["url"] = f"{other.url}/v1"
+
+        async def get_to_know(asker: Asker) -> None:
+            for _ in range(21):  # until it is known how long an answer usually takes to begin
+                assert await asker(model="fast", stream=stream) == 200
+            standin.behave(**slow)
+            other.behave(**second)
+
+        async def ask(asker: Asker) -> int:
+            return await asker(model="fast", stream=stream)
+
+        assert await left_behind(settings, ask, status, first=get_to_know) == {}
+        assert len(other.requests()) == REQUESTS + 2, "every request was hedged"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from tests.gateway.serving import settings_over
+from tests.gateway.serving import running_gateway, settings_over
 
 QUESTION = {"messages": [{"role": "user", "content": "Hello there"}], "max_tokens": 64, "stream": True}
 SURFACES = {
@@ -22,8 +22,6 @@ THINKING = {"thinking": "always", "thinking_style": "silent", "thinking_ms": 150
 
 @pytest.fixture(scope="module")
 def lively(session_standin, tmp_path_factory):
-    from tests.gateway.serving import running_gateway
-
     settings = settings_over(session_standin.url, server={"keep_alive_s": 0.2})
     with running_gateway(settings, tmp_path_factory.mktemp("lively")) as running:
         yield running
@@ -64,17 +62,46 @@ def test_a_stream_that_flows_gets_no_signs(lively, standin):
     assert ": keep-alive" not in ask(lively, "chat").text
 
 
-def test_a_backends_own_comments_are_no_progress(serve, standin):
-    """They neither keep the first token's deadline nor the idle one from passing."""
-    settings = settings_over(standin.url)
+@pytest.fixture(scope="module")
+def impatient(session_standin, tmp_path_factory):
+    settings = settings_over(session_standin.url)
     settings["backends"]["sage"]["timeouts"] = {"first_token": 0.5, "idle": 0.5}
-    gateway = serve(settings)
+    with running_gateway(settings, tmp_path_factory.mktemp("impatient")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["blank lines", "comments"])
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_backends_own_signs_of_life_are_no_beginning(impatient, standin, surface, stream):
+    """DeepSeek sends comments in a stream, and blank lines ahead of a plain answer, for as long as it likes."""
     standin.behave(thinking="always", thinking_style="keep-alive", thinking_ms=60_000, keep_alive_ms=50)
-    started = time.monotonic()
-    answer = ask(gateway, "chat")
+    before, started = impatient.settled(), time.monotonic()
+    answer = ask(impatient, surface, stream=stream)
     assert answer.status_code == 504
-    assert answer.json()["error"]["code"] == "upstream_timeout"
     assert time.monotonic() - started < 5
+    assert impatient.records(before + 1)[-1]["error"] == "upstream_timeout"
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_backends_own_signs_of_life_are_no_progress(impatient, standin, surface):
+    standin.behave(faults=["comments-mid-stream"], tokens=10)
+    before, started = impatient.settled(), time.monotonic()
+    answer = ask(impatient, surface)
+    assert answer.status_code == 200
+    assert "error" in answer.text.strip().rsplit("data: ", 1)[1]
+    assert time.monotonic() - started < 5
+    record = impatient.records(before + 1)[-1]
+    assert (record["outcome"], record["error"], record["partial"]) == ("failed", "upstream_timeout", True)
+
+
+def test_a_plain_answer_may_be_waited_for_behind_blank_lines(serve, standin):
+    """They neither end its patience nor begin the idle deadline."""
+    settings = settings_over(standin.url)
+    settings["backends"]["sage"]["timeouts"] = {"first_token": 5, "idle": 0.2}
+    standin.behave(thinking="always", thinking_style="keep-alive", thinking_ms=700, keep_alive_ms=300)
+    with serve(settings).client() as client:
+        answer = client.post("/v1/chat/completions", json={**QUESTION, "model": "sage", "stream": False})
+    assert answer.json()["choices"][0]["message"]["content"]
 
 
 def test_a_failure_after_a_sign_of_life_is_told_as_an_event(lively, standin):

@@ -30,7 +30,7 @@ from gateway.upstream.dialects.written import (
     WrittenRule,
     read_written,
 )
-from router.types import Effort
+from router.types import Effort, Habit
 
 RESPONSES_FIELDS = frozenset({"reasoning_effort", "reasoning"})
 """Steering fields that the Responses API has, too. Models that are switched by others are asked for completions."""
@@ -116,6 +116,13 @@ class Dialect:
     responses: bool
     note: str
     match: Match
+
+    @property
+    def habit(self) -> Habit:
+        """Whether it thinks unasked; where that is not known, it is taken not to."""
+        if self.thinking in ("always", "never"):
+            return self.thinking
+        return "told" if self.default in (None, Effort.NONE) else "by-default"
 
     def as_dict(self) -> dict[str, Any]:
         """Give the row as JSON-ready data, the exact fields of each effort included."""

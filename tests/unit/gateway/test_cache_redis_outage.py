@@ -6,11 +6,13 @@ import inspect
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
 import pytest
+from pydantic import SecretStr
 from redis import exceptions
+from redis.crc import key_slot
 
 from gateway.cache.answer import Answer
 from gateway.cache.events import AnswerLookedUp, AnswerOffered, BreakerChanged, CacheEvent, RedisCalled
@@ -21,7 +23,7 @@ from gateway.cache.redis_guard import REDIS_FAILURES, GuardedRedis, open_redis, 
 from gateway.cache.redis_store import RedisStore
 from gateway.cache.settings import CacheSettings, RedisSettings
 from gateway.cache.store import StoreUnavailable
-from tests.unit.gateway.redis_server import RedisServer, running_redis
+from tests.unit.gateway.redis_server import RedisServer, join_cluster, running_redis
 
 DEADLINE_S = 0.025
 SLACK_S = 0.02  # for two cores that other tests share
@@ -248,6 +250,85 @@ async def test_while_it_is_open_redis_hears_pings_and_nothing_else(server: Redis
     assert len(probes) >= 3
     assert set(probes[:-1]) == {"timeout"}
     assert probes[-1] == "ok"
+
+
+CLUSTER = ("--cluster-enabled", "yes", "--cluster-node-timeout", "60000", "--repl-diskless-sync-delay", "0")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[list[RedisServer]]:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(running_redis(options=CLUSTER)) for _ in range(3)]
+        join_cluster(servers)
+        yield servers
+
+
+@pytest.mark.parametrize("sick", range(3))
+async def test_one_sick_node_of_a_cluster_is_waited_for_once(cluster: list[RedisServer], sick: int):
+    """The others answer pings all the while, and would end the doubt."""
+    url = SecretStr("redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in cluster))
+    settings = RedisSettings(url=url, breaker_failures=FAILURES, breaker_reset_s=RESET_S, first_level_ttl_s=0)
+    key = next(f"v:{{{owner}}}:1" for owner in "abcdef" if lies_on(owner) == sick)
+    async with open_redis(settings) as redis:
+        store = RedisStore(redis, key_prefix="test:")
+        await until(partial(store.put, key, b"value", ttl_s=60))
+        cluster[sick].freeze()
+        try:
+            waits = []
+            for _ in range(30):
+                waits.append(await waited(partial(store.get, key)))
+                await asyncio.sleep(0.01)  # what passes between two requests: a ping of another node takes less
+            assert [outcome for outcome, _ in waits].count("timeout") == 1
+            assert sum(seconds for _, seconds in waits) < DEADLINE_S + SLACK_S
+            await until_state(redis, "open")
+        finally:
+            cluster[sick].thaw()
+        assert await until_state(redis, "closed") < RESET_S + 1
+        assert await store.get(key) == b"value"
+
+
+async def test_a_node_that_was_replaced_is_not_waited_for():
+    with contextlib.ExitStack() as stack:
+        first, second, replica = (stack.enter_context(running_redis(options=CLUSTER)) for _ in range(3))
+        join_cluster([first, second])
+        replicate(replica, first, of=[first, second, replica])
+        key = next(f"v:{{{owner}}}:1" for owner in "abc" if key_slot(owner.encode()) < 8192)
+        url = SecretStr(f"redis+cluster://127.0.0.1:{second.port},127.0.0.1:{first.port}")
+        async with open_redis(RedisSettings(url=url, breaker_reset_s=RESET_S, first_level_ttl_s=0)) as redis:
+            store = RedisStore(redis, key_prefix="test:")
+            await until(partial(store.put, key, b"value", ttl_s=60))
+            first.freeze()
+            assert (await waited(partial(store.get, key)))[0] == "timeout"
+            await until_state(redis, "open")
+            with replica.client() as client:
+                client.execute_command("CLUSTER FAILOVER", "TAKEOVER")
+            await until_state(redis, "closed")
+            await until(partial(store.put, key, b"another", ttl_s=60))
+            assert await store.get(key) == b"another"
+
+
+def replicate(replica: RedisServer, primary: RedisServer, of: Sequence[RedisServer]) -> None:
+    """Make one server the replica of another, and wait until it is and all `of` the cluster know of each other."""
+    with primary.client() as client:
+        name = str(client.execute_command("CLUSTER MYID"), "ascii")
+    deadline, is_told = time.monotonic() + 20, False
+    with replica.client() as client:
+        client.execute_command("CLUSTER MEET", "127.0.0.1", primary.port)
+        while client.info("replication").get("master_link_status") != "up":
+            assert time.monotonic() < deadline, "the replica did not join"
+            with contextlib.suppress(exceptions.ResponseError):  # it has not heard of the primary yet
+                is_told = is_told or bool(client.execute_command("CLUSTER REPLICATE", name))
+            time.sleep(0.05)
+    for server in of:
+        with server.client() as client:
+            while client.execute_command("CLUSTER INFO")["cluster_known_nodes"] != str(len(of)):
+                assert time.monotonic() < deadline, "they do not know each other"
+                time.sleep(0.05)
+
+
+def lies_on(owner: str) -> int:
+    """Give the node of a cluster of three that has an owner's slot: each has a third, in order."""
+    return key_slot(owner.encode()) * 3 // 16384
 
 
 async def test_closing_with_calls_left_behind_ends_them(server: RedisServer):

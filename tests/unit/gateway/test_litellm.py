@@ -27,6 +27,7 @@ from gateway.errors import (
 from gateway.settings import BackendSettings, SettingsError
 from gateway.standin import running_standin
 from gateway.streaming import Relay
+from gateway.upstream.base import read_whole
 from gateway.upstream.dialects import compile_thinking, load_dialects
 from gateway.upstream.litellm import CHAT_FIELDS, NATIVE_FIELDS, LitellmUpstream, error_map, load_litellm, translate
 from gateway.wire.usage import usage_of
@@ -59,6 +60,7 @@ CALLING = [
 ONE_CALL = """
 import asyncio, json, sys
 from gateway.settings import BackendSettings
+from gateway.upstream.base import read_whole
 from gateway.upstream.litellm import LitellmUpstream
 
 def report(event, arguments):
@@ -72,7 +74,7 @@ async def main(url, key):
     fields = {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}  # needs the header list
     body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], **fields})
     answer = await upstream.open("chat/completions", body.encode())
-    print(json.loads(await answer.read())["choices"][0]["message"]["content"])
+    print(json.loads(await read_whole(answer))["choices"][0]["message"]["content"])
     await upstream.close()
 
 sys.addaudithook(report)
@@ -140,7 +142,7 @@ def streaming(**fields):
 async def chat(upstream, **fields):
     answer = await upstream.open("chat/completions", body(**fields))
     try:
-        return json.loads(await answer.read())
+        return json.loads(await read_whole(answer))
     finally:
         await answer.close()
 
@@ -240,7 +242,7 @@ class TestAnswers:
 
     async def test_reading_a_stream_whole_gives_its_events(self, claude):
         answer = await claude.open("chat/completions", streaming())
-        assert (await answer.read()).endswith(b"data: [DONE]\n\n")
+        assert (await read_whole(answer)).endswith(b"data: [DONE]\n\n")
 
     async def test_a_compatible_provider_answers_plain_and_streamed(self, compatible):
         plain = await chat(compatible)
@@ -267,10 +269,10 @@ class TestAnswers:
         context = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "vendor=x"}
         body = json.dumps({"messages": USER}).encode()
         async with started(anthropic.url, headers={"x-team": "blue"}) as upstream:
-            await (await upstream.open("chat/completions", body, context)).read()
-            await (await upstream.open("chat/completions", body)).read()
+            await read_whole(await upstream.open("chat/completions", body, context))
+            await read_whole(await upstream.open("chat/completions", body))
         async with started(openai.url + "/v1", "openai/some-model") as upstream:
-            await (await upstream.open("chat/completions", body, context)).read()
+            await read_whole(await upstream.open("chat/completions", body, context))
         with_it, without = (dict(request.headers) for request in anthropic.requests[-2:])
         sent = (with_it, openai.requests()[-1]["headers"])
         assert [{name: headers[name] for name in context} for headers in sent] == [context, context]
@@ -278,7 +280,7 @@ class TestAnswers:
 
     async def test_embeddings_are_served(self, compatible, openai):
         answer = await compatible.open("embeddings", b'{"model": "x", "input": ["a", "b"], "encoding_format": "float"}')
-        vectors = json.loads(await answer.read())["data"]
+        vectors = json.loads(await read_whole(answer))["data"]
         assert [len(item["embedding"]) for item in vectors] == [1536, 1536]
         assert openai.requests()[-1]["path"] == "/v1/embeddings"
 

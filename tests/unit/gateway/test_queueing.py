@@ -131,6 +131,15 @@ async def test_waiting_ends_after_the_longest_wait(events):
     assert events[-1].waited_s >= 0.02
 
 
+async def test_whoever_has_less_time_than_the_line_allows_leaves_earlier(events):
+    queue = Queue("q", 4, 60, events.append)
+    hurried = Visitor("a", until=asyncio.get_running_loop().time() + 0.02)
+    with pytest.raises(SentAway) as late:
+        await asyncio.wait_for(queue.wait(hurried, Places(queue, 0).taker("a")), 5)
+    assert late.value.why == "late"
+    assert not len(queue)
+
+
 async def test_what_a_leaving_client_was_just_given_goes_to_the_next(queue):
     places = Places(queue, 0)
     leaving, staying = await waiting(queue, places, "a"), await waiting(queue, places, "b")

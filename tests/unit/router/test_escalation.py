@@ -77,7 +77,7 @@ def test_who_cannot_serve_the_request_is_not_escalated_to():
 
 def test_a_cap_too_tight_to_think_in_is_raised_for_the_deep_answer():
     decision = decide(needs=Needs(max_tokens=1500))
-    assert not decision.targets[0].thinks
+    assert not decision.targets[0].thinks("told")
     assert decision.escalation.raise_max_tokens == decision.raise_max_tokens > 1500
 
 
