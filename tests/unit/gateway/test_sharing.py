@@ -31,8 +31,9 @@ def server():
 @asynccontextmanager
 async def board(server):
     settings = RedisSettings(url=SecretStr(server.url), deadline_ms=1000)
+    with server.client() as client:
+        client.flushall()
     async with open_redis(settings) as redis:
-        await redis.run("ping", lambda client: client.flushall())
         yield RedisBoard(redis, "test:board")
 
 

@@ -390,7 +390,7 @@ async def test_what_one_process_keeps_in_redis_another_puts_back_and_redis_forge
     with running_redis() as server:
         settings = RedisSettings(url=SecretStr(server.url), deadline_ms=1000)
         async with open_redis(settings) as one, open_redis(settings) as another:
-            stores = [RedisStore(redis, key_prefix="t:") for redis in (one, another)]
+            stores = [RedisStore(redis, key_prefix="test:") for redis in (one, another)]
             keeping, recalling = (vault_over(store, encryption_key=b"k" * 32) for store in stores)
             message = calling(reasoning_content=THOUGHT)
             await keep_answer(keeping, "acme", chat_of(USER), message, "deepseek-v4", "deepseek")
@@ -398,7 +398,7 @@ async def test_what_one_process_keeps_in_redis_another_puts_back_and_redis_forge
             assert found[1].text == THOUGHT
             assert await recalling.recall("globex", chat_of(USER, calling(), RESULT), dialects) == {}
             raw = Redis.from_url(server.url)
-            lives = [await raw.pttl(key) async for key in raw.scan_iter("t:*")]
+            lives = [await raw.pttl(key) async for key in raw.scan_iter("test:*")]
             await raw.aclose()
     assert 0 < min(lives) <= 60_000, "reasoning outlives vault.ttl_s; lists of keys may, and expire too"
 
