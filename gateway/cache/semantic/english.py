@@ -57,6 +57,15 @@ _HELPING = frozenset(
      "the", "my", "of", "in", "and", "that", "qwhat"]
 )  # fmt: skip
 """Words after which a form in `-ed` is no past: "how is it pronounced", "a used car"."""
+_OF_WORDS = re.compile(
+    r"\b(?:spell(?:s|ed|ing)?|spelt|pronounc\w+|rhym\w+|synonyms?|antonyms?|opposite|plurals?|singular|past tense|"
+    r"participle|conjugat\w+|etymology|syllables?|acronyms?|abbreviat\w+|translat\w+|another word|words? for|"
+    r"the words?|means?|meant|meaning|defin(?:e|ition)|differ(?:s|ent|ence|ences)?|distinguish\w*|compare\w*|called|"
+    r"say .{1,60} in)\b"
+)
+"""What is asked of words themselves, of which none stands for another: how to spell fridge, or refrigerator."""
+_SAYING_NOTHING = frozenset(["word", "sentence", "use", "say"])
+"""Where no more is left than these, the words that are dropped elsewhere are meant: "who are you", "do or does"."""
 _WITHOUT_ORDER = frozenset(["qdiff", "qchoice", "qfar"])
 _GOOD_IS_MEANT = frozenset(["qhow", "qchoice"])
 """Kinds of question that ask for a good way or a better choice anyhow."""
@@ -90,6 +99,8 @@ class _Read:
     negated: list[str] = field(default_factory=list)
     waiting: list[tuple[list[str], str]] = field(default_factory=list)
     """What the next word belongs to: a negation, or a direction."""
+    of_words: bool = False
+    """Whether the prompt is about words themselves."""
     passive: bool = False
     """Whether a form of `be` came before, in this clause."""
 
@@ -134,7 +145,7 @@ def read_english(text: str, exact: Tokens) -> Content:
     framed = _without_frames(lowered)
     sequence = _WORD.findall(framed)
     past = _is_past(_WORD.findall(lowered), sequence)
-    read = _walk(sequence, names)
+    read = _walk(sequence, names, of_words=_OF_WORDS.search(lowered) is not None)
     kinds = set(read.kinds)
     if len(kinds) > 1:  # "tell me when" asks when
         kinds -= {"qwhat", "qyes"} if "qchoice" in kinds else {"qwhat"}
@@ -143,7 +154,9 @@ def read_english(text: str, exact: Tokens) -> Content:
     subject = [word for word in read.nouns if word != words.GOOD]
     if kinds & _WITHOUT_ORDER:
         subject.sort()
-    stems = {concept(name) for name in names}
+    if not (exact or read.numbers or read.units or read.dates or {*subject, *read.verbs} - _SAYING_NOTHING):
+        subject += _WORD.findall(lowered)
+    stems = {as_written(name) for name in names}
     return Content(
         language="en",
         question=(*sorted(kinds), *(("past",) if past else ())),
@@ -178,8 +191,8 @@ def _without_frames(lowered: str) -> str:
     return lowered.replace("'s ", " ")
 
 
-def _walk(sequence: list[str], names: set[str]) -> _Read:
-    read = _Read(names)
+def _walk(sequence: list[str], names: set[str], *, of_words: bool) -> _Read:
+    read = _Read(names, of_words=of_words)
     before, last = "", ""
     for at, word in enumerate(sequence):
         _step(read, word, before=before, last=last, following=sequence[at + 1] if at + 1 < len(sequence) else "")
@@ -236,7 +249,7 @@ def _put(read: _Read, word: str, *, last: str, following: str) -> None:
         meant = word.removesuffix("s")
         read.dates.append(meant)
     else:
-        meant = concept(word)
+        meant = as_written(word) if read.of_words or word in read.names else concept(word)
         if meant in words.VERBS and word not in read.names and not (last in ("the", "a") and following == "of"):
             read.close()
             if _by_anyone(word, last, passive=read.passive):
@@ -312,6 +325,12 @@ def concept(word: str) -> str:
     base = words.NOUNS_OF_VERBS.get(base, words.NOUNS_OF_VERBS.get(base.removesuffix("s"), base))
     cutted = cut(base)
     return _verb_stems().get(meant := _families().get(cutted, cutted), meant)
+
+
+def as_written(word: str) -> str:
+    """Give a word itself, without an ending: of names, and of words that are spoken about, none stands for another."""
+    cutted = cut(word)
+    return _verb_stems().get(cutted, cutted)
 
 
 @functools.cache
