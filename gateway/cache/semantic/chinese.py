@@ -34,6 +34,9 @@ _FREE = frozenset("ＨＬＦＳ")
 
 Not the kinds that ask for a measure (how old, how much): of them a noun is left, and 女儿的朋友 is not 朋友的女儿.
 """
+_MAY_BE_DONE = frozenset("ＢＷＰ")
+"""Kinds of question in which it matters whether something is, was, will be or has to be."""
+_DONE = re.compile("了(?=[Ｂ没ＷＰ]|什么|哪|[？?。！!]|$)|过(?=Ｂ|什么|没)")
 _SAYING_NOTHING = frozenset("和读念写用说词字")
 """Where no more is left than these, a prompt is about the words that are dropped elsewhere: 你是谁, 会和能的区别."""
 _EITHER = frozenset("ＤＫ")
@@ -65,9 +68,10 @@ def read_chinese(text: str, exact: Tokens) -> Content:
     begins = _BEGINS.match(written) is not None
     if kinds & {"Ｄ", "Ｆ"}:
         kinds -= {"Ｂ", "Ｈ", "Ｍ"}
-    written = _light().sub(
-        "", _MARK.sub("", _TWO_NAMES.sub(" ", _sides_sorted(written) if kinds & _EITHER else written))
-    )
+    done = (not kinds or bool(kinds & _MAY_BE_DONE)) and _DONE.search(written) is not None
+    if kinds & _EITHER:
+        written = _sides_sorted(written)
+    written = _light(auxiliaries=not kinds & _MAY_BE_DONE).sub("", _MARK.sub("", _TWO_NAMES.sub(" ", written)))
     for compiled, word in _rules(words.FORMS if of_words else words.FORMS + words.SYNONYMS):
         written = compiled.sub(word, written)
     good = _GOOD.search(written) is not None and not kinds & _GOOD_IS_MEANT
@@ -81,7 +85,7 @@ def read_chinese(text: str, exact: Tokens) -> Content:
     free = not begins and bool(kinds) and kinds <= _FREE and _ARRANGED.search(written) is None
     return Content(
         language="zh",
-        question=tuple(sorted(kinds)),
+        question=(*sorted(kinds), *(("了",) if done else ())),
         negation=tuple(_NEGATION.findall(written)),
         numbers=(*_NUMBER.findall(written), *_CHINESE_NUMBER.findall(written)),
         units=tuple(_UNIT.findall(written)),
@@ -115,8 +119,8 @@ def _phrases() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 @functools.cache
-def _light() -> re.Pattern[str]:
-    return re.compile(words.LIGHT)
+def _light(*, auxiliaries: bool) -> re.Pattern[str]:
+    return re.compile(f"{words.LIGHT}|{words.AUXILIARIES}" if auxiliaries else words.LIGHT)
 
 
 @functools.cache

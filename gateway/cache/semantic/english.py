@@ -64,6 +64,21 @@ _OF_WORDS = re.compile(
     r"say .{1,60} in)\b"
 )
 """What is asked of words themselves, of which none stands for another: how to spell fridge, or refrigerator."""
+_FIRST, _SECOND = frozenset(["i", "me", "my", "mine", "we", "us", "our"]), frozenset(["you", "your", "yours"])
+_BARE = frozenset(["in", "on", "at", "within", "with"])
+"""Prepositions that count where no noun goes before them: "what is in milk" is not "what is milk"."""
+_MODALITY = {"will": "will", "can": "can", "could": "can", "may": "can", "must": "must", "should": "should"}
+"""What a yes-or-no question begins with, where it is not whether something is so: it may, or it must, or it will be."""
+_HYPOTHETICAL_CLAUSE = frozenset(["if", "when"])
+_WHOSE = {"my": "my", "our": "my", "your": "your"}
+_ANYBODYS = frozenset(["qhow", "qlong", "qoften", "qwhen", "qtemperature"])
+"""Kinds of question in which it does not matter whose oven is to be cleaned."""
+_YOU_YOURSELF = re.compile(
+    r"\b(?:are|were|is|was) your?\b|^\s*(?:do|did|have|will|would) you\b|\bdid you\b|"
+    r"\bdo you (?:like|love|hate|prefer|want|think|feel|believe|dream|live|work|eat|drink|sleep|play|speak|have)\b|"
+    r"(?<!how )\byour (?:name|age|job|opinion|own|favou?rite|creator|purpose|goal|hobby|hobbies)\b"
+)
+"""Where `you` is who is asked, and not anybody."""
 _SAYING_NOTHING = frozenset(["word", "sentence", "use", "say"])
 """Where no more is left than these, the words that are dropped elsewhere are meant: "who are you", "do or does"."""
 _WITHOUT_ORDER = frozenset(["qdiff", "qchoice", "qfar"])
@@ -99,6 +114,8 @@ class _Read:
     negated: list[str] = field(default_factory=list)
     waiting: list[tuple[list[str], str]] = field(default_factory=list)
     """What the next word belongs to: a negation, or a direction."""
+    persons: bool = False
+    """Whether it matters who `I` and `you` are."""
     of_words: bool = False
     """Whether the prompt is about words themselves."""
     passive: bool = False
@@ -145,11 +162,15 @@ def read_english(text: str, exact: Tokens) -> Content:
     framed = _without_frames(lowered)
     sequence = _WORD.findall(framed)
     past = _is_past(_WORD.findall(lowered), sequence)
-    read = _walk(sequence, names, of_words=_OF_WORDS.search(lowered) is not None)
+    read = _Read(names, of_words=_OF_WORDS.search(lowered) is not None, persons=_who_matters(framed, sequence))
+    _walk(read, sequence)
     kinds = set(read.kinds)
     if len(kinds) > 1:  # "tell me when" asks when
         kinds -= {"qwhat", "qyes"} if "qchoice" in kinds else {"qwhat"}
     kinds -= {"qwhat"}  # "the capital of France" asks what
+    if not kinds & _ANYBODYS and not read.persons:
+        owners = {_WHOSE[word] for word in sequence if word in _WHOSE}
+        read.roles += owners - {"my"} if "qyes" in kinds else owners  # "is it safe for my dog" is about any
     good = words.GOOD in read.nouns and not kinds & _GOOD_IS_MEANT
     subject = [word for word in read.nouns if word != words.GOOD]
     if kinds & _WITHOUT_ORDER:
@@ -191,8 +212,12 @@ def _without_frames(lowered: str) -> str:
     return lowered.replace("'s ", " ")
 
 
-def _walk(sequence: list[str], names: set[str], *, of_words: bool) -> _Read:
-    read = _Read(names, of_words=of_words)
+def _who_matters(framed: str, sequence: list[str]) -> bool:
+    both = not _FIRST.isdisjoint(sequence) and not _SECOND.isdisjoint(sequence)
+    return both or _YOU_YOURSELF.search(framed) is not None
+
+
+def _walk(read: _Read, sequence: list[str]) -> None:
     before, last = "", ""
     for at, word in enumerate(sequence):
         _step(read, word, before=before, last=last, following=sequence[at + 1] if at + 1 < len(sequence) else "")
@@ -202,7 +227,9 @@ def _walk(sequence: list[str], names: set[str], *, of_words: bool) -> _Read:
         place.append(sign)
     if sequence and sequence[0] in _YES_NO and "qchoice" not in read.kinds:
         read.kinds.append("qyes")
-    return read
+        read.roles += [_MODALITY[word] for word in sequence[:1] if word in _MODALITY]
+    elif "will" in sequence and _HYPOTHETICAL_CLAUSE.isdisjoint(sequence):
+        read.roles.append("will")
 
 
 def _step(read: _Read, word: str, *, before: str, last: str, following: str) -> None:
@@ -217,7 +244,12 @@ def _step(read: _Read, word: str, *, before: str, last: str, following: str) -> 
         read.waiting.append((read.negated, "without" if word == "without" else "not"))
     elif word in words.DIRECTIONS:
         _direct(read, word, following)
+    elif read.persons and (word in _FIRST or word in _SECOND):
+        read.close()
+        read.nouns.append(word)
     elif word in words.LINKS:
+        if word in _BARE and not read.group and read.linked is None and following not in _STOP and following:
+            read.nouns.append("at:")
         read.link()
     elif word in words.DROPPED and not (word == "may" and word in read.names):
         if word in _YES_NO or word == "that":

@@ -113,7 +113,7 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
         r" qhow \2 in \1 ",
     ),
     (r"\b(what|which|where)\b(.{0,30}?) (?:can|could) (i|we)\b(?! (?:do|get to))", r"\1\2 should \3"),
-    (r"^\s*is it possible to\b", " qyes i "),
+    (r"^\s*is it possible to\b|^\s*(?:am i|are you|are we) able to\b", " can i "),
     (
         rf"\b(?:what|which) (\w+ )?(?:command|code|syntax) (?:{_MIGHT} {_YOU} (?:use|need|run)(?: to| for)|"
         r"will|lets? me)\b",
