@@ -17,6 +17,9 @@ from gateway.cache.semantic.facets import Content, Tokens
 _WORD = re.compile(r"[^\W\d_]+(?:\+\+|#)?|\d+(?:[.,:]\d+)*|[,;.?!]")
 _SYMBOL = re.compile(r"[+*/=^<>%$€£¥°|~@#_\\{}\[\]×÷√]|(?<=\d)\s*-\s*(?=\d)|(?<!\w)-(?=\d)")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'-]*|\b[A-Z]{2,}\b|\b\w*[a-z][A-Z]\w*\b")
+_US = re.compile(r"\bU\.S\.(?:A\.)?|\bUS\b")
+_SHORT_NAME = re.compile(r"(?<=[\w,'] )(A|IT|WHO|AM|IS|DO|MAY|WILL|CAN|OR|AND|IN|ON|AT|TO|ME|AN|SO|BE)\b(?!'|\w)")
+"""Short names in capitals that are little words in small letters: vitamin A, a job in IT, the WHO."""
 _CONTRACTIONS = (
     (re.compile(r"\bcan't\b|\bcannot\b"), "can not"),
     (re.compile(r"\bwon't\b"), "will not"),
@@ -49,6 +52,7 @@ _LEADING = re.compile(
     r"should|will|would|could|tell|at)\b.+?)([?.!]*)$"
 )
 _PERFECT = re.compile(
+    r"\b(?:has|have) been\b|\b(?:would|should|could|might|must)\b.{0,25}? have (?:been|[a-z]+ed)\b|"
     r"\b(?:has|have) (?:not |never |ever |already |always )*(?:[a-z]+ ){0,2}?(?:ever |never )?[a-z]{2,}ed\b"
 )
 _PAST_AUXILIARIES = frozenset(["did", "was", "were", "had"])
@@ -67,6 +71,8 @@ _OF_WORDS = re.compile(
 _FIRST, _SECOND = frozenset(["i", "me", "my", "mine", "we", "us", "our"]), frozenset(["you", "your", "yours"])
 _BARE = frozenset(["in", "on", "at", "within", "with"])
 """Prepositions that count where no noun goes before them: "what is in milk" is not "what is milk"."""
+_LAST = frozenset(["for", "about", "with"])
+"""Prepositions that count where a question ends in them: "what is it for"."""
 _MODALITY = {"will": "will", "can": "can", "could": "can", "may": "can", "must": "must", "should": "should"}
 """What a yes-or-no question begins with, where it is not whether something is so: it may, or it must, or it will be."""
 _HYPOTHETICAL_CLAUSE = frozenset(["if", "when"])
@@ -157,6 +163,8 @@ class _Read:
 
 def read_english(text: str, exact: Tokens) -> Content:
     """Read a prompt whose code and quotations, `exact`, have been taken out."""
+    if not text.isupper():
+        text = _SHORT_NAME.sub(r"\1ABBR", _US.sub("USA", text))
     names = {name.lower().removesuffix("'s") for name in _NAME.findall(text)} - {"i", "i'm", "i'd", "i've", "i'll"}
     lowered = _written_out(text)
     framed = _without_frames(lowered)
@@ -248,15 +256,21 @@ def _step(read: _Read, word: str, *, before: str, last: str, following: str) -> 
         read.close()
         read.nouns.append(word)
     elif word in words.LINKS:
-        if word in _BARE and not read.group and read.linked is None and following not in _STOP and following:
-            read.nouns.append("at:")
-        read.link()
+        _link(read, word, following)
     elif word in words.DROPPED and not (word == "may" and word in read.names):
         if word in _YES_NO or word == "that":
             read.close()
         read.passive = read.passive or word in _BEING
     elif word not in ("and", "or"):
         _put(read, word, last="i" if last in _MODALS and before in _ANYONE else last, following=following)
+
+
+def _link(read: _Read, word: str, following: str) -> None:
+    if not following or following in _STOP:
+        read.nouns += [f"{word}:"] if word in _LAST else []
+    elif word in _BARE and not read.group and read.linked is None:
+        read.nouns.append("at:")
+    read.link()
 
 
 def _direct(read: _Read, word: str, following: str) -> None:
@@ -316,11 +330,10 @@ def _in_any_order(numbers: list[str]) -> bool:
 
 def _is_past(written: list[str], framed: list[str]) -> bool:
     """Say whether a prompt is about the past: by an auxiliary as written, or by a verb in what its frame left."""
+    perfect = _PERFECT.search(" ".join(written)) is not None
     if _HYPOTHETICAL & set(framed):
-        return False
-    if _PAST_AUXILIARIES & set(written):
-        return True
-    if _PERFECT.search(" ".join(written)):
+        return perfect and "have" in written
+    if perfect or _PAST_AUXILIARIES & set(written):
         return True
     participles = bool(_BEING & set(written)) or "have" in written or "has" in written
     return any(_is_past_form(word, last, participles) for last, word in zip(["", *framed], framed, strict=False))

@@ -47,6 +47,8 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"\be-mail\b", "email"),
     (r"\bcapital city\b", "capital"),
     (r"\bcity of (?=[a-z])", " "),
+    (r"\babout (?:me|myself|us)\b", "about oneself"),
+    (r"\b(my|your|his|her|its|our|their) own\b|(?<='s) own\b", r"\1"),
     (r"\b(which|what) city (?=is\b|was\b)", r"\1 "),
     (r"\bsigns (?=of\b)", "symptoms "),
     (r"(?<!\bam )(?<!\bare )\blook(?:ing|s|ed)? for\b", "find"),
@@ -323,7 +325,7 @@ DROPPED: Final = frozenset(
     _words(
         "a an the is am are be been being was were do does did has have had having will would can could may might shall i "
         "we our us you your it its this that these those there some any so then also very really 's s one "
-        "certain specific particular own own's possible please together too"
+        "certain specific particular possible please together too"
     )
 )
 """Words that carry no subject of their own. Tense, negation and direction are read before they go."""
