@@ -193,7 +193,7 @@ def test_workers_share_what_they_found_through_a_redis_without_vectors(serve, st
     keep(one, ASKED)
     assert told(ask(other, REWORDED)) == "hit-semantic", looked_up(other)
     with redis.client() as client:
-        names = client.keys("thalamus:tn2:*")
+        names = client.keys("thalamus:tn3:*")
         assert {client.type(name) for name in names} == {b"hash", b"zset"}
         assert all(client.ttl(name) > 0 for name in names)
         assert not any(b"France" in value or b"france" in value for name in names for value in [client.dump(name)])
@@ -213,7 +213,7 @@ def test_an_index_of_redis_own_is_searched_and_erased(serve, standin, kind):
         assert hit.json()["choices"] == first.json()["choices"]
         assert told(ask(gateway, OTHERS[0])) == "miss"
         with server.client() as client:
-            held = {client.type(name) for name in client.scan_iter("thalamus:tn2*")}
+            held = {client.type(name) for name in client.scan_iter("thalamus:tn3*")}
             assert held == ({b"vectorset", b"zset"} if kind == "vectors" else {b"hash", b"zset"})
             assert ("cmdstat_FT.SEARCH" in client.info("commandstats")) == (kind == "search")
         with gateway.client() as client:
@@ -229,7 +229,7 @@ def test_an_erased_tenant_is_found_by_nobody(serve, standin, redis):
     with gateway.client() as client:
         assert client.delete("/admin/tenants/ada").status_code == 200
     with redis.client() as client:
-        assert len(client.keys("thalamus:tn2:*:vectors")) == 1, "bob's are still there"
+        assert len(client.keys("thalamus:tn3:*:vectors")) == 1, "bob's are still there"
     assert told(ask(gateway, REWORDED)) == "miss"
     assert told(ask(gateway, REWORDED, who="bob")) == "hit-semantic"
 

@@ -17,6 +17,9 @@ from gateway.cache.semantic.facets import Content, Tokens
 _WORD = re.compile(r"[^\W\d_]+(?:\+\+|#)?|\d+(?:[.,:]\d+)*|[,;.?!]")
 _SYMBOL = re.compile(r"[+*/=^<>%$€£¥°|~@#_\\{}\[\]×÷√]|(?<=\d)\s*-\s*(?=\d)|(?<!\w)-(?=\d)")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'-]*|\b[A-Z]{2,}\b|\b\w*[a-z][A-Z]\w*\b")
+_US = re.compile(r"\bU\.S\.(?:A\.)?|\bUS\b")
+_SHORT_NAME = re.compile(r"(?<=[\w,'] )(A|IT|WHO|AM|IS|DO|MAY|WILL|CAN|OR|AND|IN|ON|AT|TO|ME|AN|SO|BE)\b(?!'|\w)")
+"""Short names in capitals that are little words in small letters: vitamin A, a job in IT, the WHO."""
 _CONTRACTIONS = (
     (re.compile(r"\bcan't\b|\bcannot\b"), "can not"),
     (re.compile(r"\bwon't\b"), "will not"),
@@ -49,6 +52,7 @@ _LEADING = re.compile(
     r"should|will|would|could|tell|at)\b.+?)([?.!]*)$"
 )
 _PERFECT = re.compile(
+    r"\b(?:has|have) been\b|\b(?:would|should|could|might|must)\b.{0,25}? have (?:been|[a-z]+ed)\b|"
     r"\b(?:has|have) (?:not |never |ever |already |always )*(?:[a-z]+ ){0,2}?(?:ever |never )?[a-z]{2,}ed\b"
 )
 _PAST_AUXILIARIES = frozenset(["did", "was", "were", "had"])
@@ -57,6 +61,32 @@ _HELPING = frozenset(
      "the", "my", "of", "in", "and", "that", "qwhat"]
 )  # fmt: skip
 """Words after which a form in `-ed` is no past: "how is it pronounced", "a used car"."""
+_OF_WORDS = re.compile(
+    r"\b(?:spell(?:s|ed|ing)?|spelt|pronounc\w+|rhym\w+|synonyms?|antonyms?|opposite|plurals?|singular|past tense|"
+    r"participle|conjugat\w+|etymology|syllables?|acronyms?|abbreviat\w+|translat\w+|another word|words? for|"
+    r"the words?|means?|meant|meaning|defin(?:e|ition)|differ(?:s|ent|ence|ences)?|distinguish\w*|compare\w*|called|"
+    r"say .{1,60} in)\b"
+)
+"""What is asked of words themselves, of which none stands for another: how to spell fridge, or refrigerator."""
+_FIRST, _SECOND = frozenset(["i", "me", "my", "mine", "we", "us", "our"]), frozenset(["you", "your", "yours"])
+_BARE = frozenset(["in", "on", "at", "within", "with"])
+"""Prepositions that count where no noun goes before them: "what is in milk" is not "what is milk"."""
+_LAST = frozenset(["for", "about", "with"])
+"""Prepositions that count where a question ends in them: "what is it for"."""
+_MODALITY = {"will": "will", "can": "can", "could": "can", "may": "can", "must": "must", "should": "should"}
+"""What a yes-or-no question begins with, where it is not whether something is so: it may, or it must, or it will be."""
+_HYPOTHETICAL_CLAUSE = frozenset(["if", "when"])
+_WHOSE = {"my": "my", "our": "my", "your": "your"}
+_ANYBODYS = frozenset(["qhow", "qlong", "qoften", "qwhen", "qtemperature"])
+"""Kinds of question in which it does not matter whose oven is to be cleaned."""
+_YOU_YOURSELF = re.compile(
+    r"\b(?:are|were|is|was) your?\b|^\s*(?:do|did|have|will|would) you\b|\bdid you\b|"
+    r"\bdo you (?:like|love|hate|prefer|want|think|feel|believe|dream|live|work|eat|drink|sleep|play|speak|have)\b|"
+    r"(?<!how )\byour (?:name|age|job|opinion|own|favou?rite|creator|purpose|goal|hobby|hobbies)\b"
+)
+"""Where `you` is who is asked, and not anybody."""
+_SAYING_NOTHING = frozenset(["word", "sentence", "use", "say"])
+"""Where no more is left than these, the words that are dropped elsewhere are meant: "who are you", "do or does"."""
 _WITHOUT_ORDER = frozenset(["qdiff", "qchoice", "qfar"])
 _GOOD_IS_MEANT = frozenset(["qhow", "qchoice"])
 """Kinds of question that ask for a good way or a better choice anyhow."""
@@ -90,6 +120,10 @@ class _Read:
     negated: list[str] = field(default_factory=list)
     waiting: list[tuple[list[str], str]] = field(default_factory=list)
     """What the next word belongs to: a negation, or a direction."""
+    persons: bool = False
+    """Whether it matters who `I` and `you` are."""
+    of_words: bool = False
+    """Whether the prompt is about words themselves."""
     passive: bool = False
     """Whether a form of `be` came before, in this clause."""
 
@@ -129,21 +163,29 @@ class _Read:
 
 def read_english(text: str, exact: Tokens) -> Content:
     """Read a prompt whose code and quotations, `exact`, have been taken out."""
+    if not text.isupper():
+        text = _SHORT_NAME.sub(r"\1ABBR", _US.sub("USA", text))
     names = {name.lower().removesuffix("'s") for name in _NAME.findall(text)} - {"i", "i'm", "i'd", "i've", "i'll"}
     lowered = _written_out(text)
     framed = _without_frames(lowered)
     sequence = _WORD.findall(framed)
     past = _is_past(_WORD.findall(lowered), sequence)
-    read = _walk(sequence, names)
+    read = _Read(names, of_words=_OF_WORDS.search(lowered) is not None, persons=_who_matters(framed, sequence))
+    _walk(read, sequence)
     kinds = set(read.kinds)
     if len(kinds) > 1:  # "tell me when" asks when
         kinds -= {"qwhat", "qyes"} if "qchoice" in kinds else {"qwhat"}
     kinds -= {"qwhat"}  # "the capital of France" asks what
+    if not kinds & _ANYBODYS and not read.persons:
+        owners = {_WHOSE[word] for word in sequence if word in _WHOSE}
+        read.roles += owners - {"my"} if "qyes" in kinds else owners  # "is it safe for my dog" is about any
     good = words.GOOD in read.nouns and not kinds & _GOOD_IS_MEANT
     subject = [word for word in read.nouns if word != words.GOOD]
     if kinds & _WITHOUT_ORDER:
         subject.sort()
-    stems = {concept(name) for name in names}
+    if not (exact or read.numbers or read.units or read.dates or {*subject, *read.verbs} - _SAYING_NOTHING):
+        subject += _WORD.findall(lowered)
+    stems = {as_written(name) for name in names}
     return Content(
         language="en",
         question=(*sorted(kinds), *(("past",) if past else ())),
@@ -178,8 +220,12 @@ def _without_frames(lowered: str) -> str:
     return lowered.replace("'s ", " ")
 
 
-def _walk(sequence: list[str], names: set[str]) -> _Read:
-    read = _Read(names)
+def _who_matters(framed: str, sequence: list[str]) -> bool:
+    both = not _FIRST.isdisjoint(sequence) and not _SECOND.isdisjoint(sequence)
+    return both or _YOU_YOURSELF.search(framed) is not None
+
+
+def _walk(read: _Read, sequence: list[str]) -> None:
     before, last = "", ""
     for at, word in enumerate(sequence):
         _step(read, word, before=before, last=last, following=sequence[at + 1] if at + 1 < len(sequence) else "")
@@ -189,7 +235,9 @@ def _walk(sequence: list[str], names: set[str]) -> _Read:
         place.append(sign)
     if sequence and sequence[0] in _YES_NO and "qchoice" not in read.kinds:
         read.kinds.append("qyes")
-    return read
+        read.roles += [_MODALITY[word] for word in sequence[:1] if word in _MODALITY]
+    elif "will" in sequence and _HYPOTHETICAL_CLAUSE.isdisjoint(sequence):
+        read.roles.append("will")
 
 
 def _step(read: _Read, word: str, *, before: str, last: str, following: str) -> None:
@@ -204,14 +252,25 @@ def _step(read: _Read, word: str, *, before: str, last: str, following: str) -> 
         read.waiting.append((read.negated, "without" if word == "without" else "not"))
     elif word in words.DIRECTIONS:
         _direct(read, word, following)
+    elif read.persons and (word in _FIRST or word in _SECOND):
+        read.close()
+        read.nouns.append(word)
     elif word in words.LINKS:
-        read.link()
+        _link(read, word, following)
     elif word in words.DROPPED and not (word == "may" and word in read.names):
         if word in _YES_NO or word == "that":
             read.close()
         read.passive = read.passive or word in _BEING
     elif word not in ("and", "or"):
         _put(read, word, last="i" if last in _MODALS and before in _ANYONE else last, following=following)
+
+
+def _link(read: _Read, word: str, following: str) -> None:
+    if not following or following in _STOP:
+        read.nouns += [f"{word}:"] if word in _LAST else []
+    elif word in _BARE and not read.group and read.linked is None:
+        read.nouns.append("at:")
+    read.link()
 
 
 def _direct(read: _Read, word: str, following: str) -> None:
@@ -236,7 +295,7 @@ def _put(read: _Read, word: str, *, last: str, following: str) -> None:
         meant = word.removesuffix("s")
         read.dates.append(meant)
     else:
-        meant = concept(word)
+        meant = as_written(word) if read.of_words or word in read.names else concept(word)
         if meant in words.VERBS and word not in read.names and not (last in ("the", "a") and following == "of"):
             read.close()
             if _by_anyone(word, last, passive=read.passive):
@@ -271,11 +330,10 @@ def _in_any_order(numbers: list[str]) -> bool:
 
 def _is_past(written: list[str], framed: list[str]) -> bool:
     """Say whether a prompt is about the past: by an auxiliary as written, or by a verb in what its frame left."""
+    perfect = _PERFECT.search(" ".join(written)) is not None
     if _HYPOTHETICAL & set(framed):
-        return False
-    if _PAST_AUXILIARIES & set(written):
-        return True
-    if _PERFECT.search(" ".join(written)):
+        return perfect and "have" in written
+    if perfect or _PAST_AUXILIARIES & set(written):
         return True
     participles = bool(_BEING & set(written)) or "have" in written or "has" in written
     return any(_is_past_form(word, last, participles) for last, word in zip(["", *framed], framed, strict=False))
@@ -312,6 +370,12 @@ def concept(word: str) -> str:
     base = words.NOUNS_OF_VERBS.get(base, words.NOUNS_OF_VERBS.get(base.removesuffix("s"), base))
     cutted = cut(base)
     return _verb_stems().get(meant := _families().get(cutted, cutted), meant)
+
+
+def as_written(word: str) -> str:
+    """Give a word itself, without an ending: of names, and of words that are spoken about, none stands for another."""
+    cutted = cut(word)
+    return _verb_stems().get(cutted, cutted)
 
 
 @functools.cache

@@ -46,6 +46,13 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"\bregular expressions?\b", "regex"),
     (r"\be-mail\b", "email"),
     (r"\bcapital city\b", "capital"),
+    (r"\bcity of (?=[a-z])", " "),
+    (r"\babout (?:me|myself|us)\b", "about oneself"),
+    (r"\b(my|your|his|her|its|our|their) own\b|(?<='s) own\b", r"\1"),
+    (r"\b(which|what) city (?=is\b|was\b)", r"\1 "),
+    (r"\bsigns (?=of\b)", "symptoms "),
+    (r"(?<!\bam )(?<!\bare )\blook(?:ing|s|ed)? for\b", "find"),
+    (r"\btell (?=(?:if|whether|when)\b)", "check "),
     (r"\b(?:go|travel|take a trip|make a trip|a trip) to (?!bed|sleep|school|work|jail|the)", " visit "),
     (r"\b(?:lose weight|slim down)\b", "loseweight"),
     (r"\bas well as\b|&", " and "),
@@ -108,7 +115,7 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
         r" qhow \2 in \1 ",
     ),
     (r"\b(what|which|where)\b(.{0,30}?) (?:can|could) (i|we)\b(?! (?:do|get to))", r"\1\2 should \3"),
-    (r"^\s*is it possible to\b", " qyes i "),
+    (r"^\s*is it possible to\b|^\s*(?:am i|are you|are we) able to\b", " can i "),
     (
         rf"\b(?:what|which) (\w+ )?(?:command|code|syntax) (?:{_MIGHT} {_YOU} (?:use|need|run)(?: to| for)|"
         r"will|lets? me)\b",
@@ -147,7 +154,7 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
         " who ",
     ),
     (
-        r"\bwhat (?:is|was) the (?:definition|meaning) of\b|\bdefinition of\b|\bwhat is meant by\b|\bmeaning of\b",
+        r"\bwhat (?:is|was) the (?:definition|meaning) of\b(?! life\b)|\bdefinition of\b|\bwhat is meant by\b|\bmeaning of\b(?! life\b)",
         " qwhat ",
     ),
     (r"\bwhat (?:is|was) (.{1,30}?) (?:short|an abbreviation|an acronym) (?:for|of)\b", r" qwhat \1 "),
@@ -295,8 +302,8 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ),
     # Whether something may be done.
     (r"\bfor ((?:(?:a|an|the|my) )?\w+) to (?=\w)", r"\1 "),
-    (r"\b(?:is|are|am) (.{0,40}?) ?(?:safe|okay|ok|fine|all right|alright|advisable) to\b", r" qyes okay \1 to "),
-    (r"\b(?:is|are|am) (.{0,40}?) ?(?:safe|okay|ok|fine|all right|alright|advisable)\b", r" qyes okay \1 "),
+    (r"\b(?:is|are|am) (.{0,40}?) ?\b(?:safe|okay|ok|fine|all right|alright|advisable) to\b", r" qyes okay \1 to "),
+    (r"\b(?:is|are|am) (.{0,40}?) ?\b(?:safe|okay|ok|fine|all right|alright|advisable)\b", r" qyes okay \1 "),
     (r"\bcan (.{1,30}?) safely\b", r" qyes okay \1 "),
     (r"^\s*can (.{1,30}?) (?=(?:eat|drink|take|mix|combine|feed|swallow)\b)", r" qyes okay \1 "),
     (
@@ -317,8 +324,8 @@ GOOD: Final = "good"
 DROPPED: Final = frozenset(
     _words(
         "a an the is am are be been being was were do does did has have had having will would can could may might shall i "
-        "we our us you your it its this that these those there some any so then also very really 's s city one "
-        "another other different certain specific particular own own's possible please together too"
+        "we our us you your it its this that these those there some any so then also very really 's s one "
+        "certain specific particular possible please together too"
     )
 )
 """Words that carry no subject of their own. Tense, negation and direction are read before they go."""
@@ -373,34 +380,34 @@ NEGATORS: Final = frozenset(_words("not no never none neither nor without cannot
 
 SYNONYMS: Final = _rows(
     "fast quick rapid quickly rapidly; fix repair mend resolve solve; make create; buy purchase; begin start "
-    "commence; improve enhance boost better; reduce decrease lower; increase raise; benefit advantage pro upside "
-    "plus; drawback disadvantage con downside; method technique approach; car automobile; child kid; remove "
+    "commence; improve enhance boost better; reduce decrease lower; increase raise; benefit advantage upside; "
+    "drawback disadvantage downside; method technique approach; car automobile; child kid; remove "
     "eliminate; big large huge; small little tiny; photo picture image; movie film; country nation; summarize "
     "summarise condense recap; write compose draft; calculate compute; tip advice suggestion recommendation; prevent "
     "avoid; choose select pick; learn study; use utilize utilise employ; need require; happen occur; cheap "
     "inexpensive affordable; expensive costly pricey; sick ill; doctor physician; answer reply respond; speak talk; "
-    "easy simple; hard difficult; biggest largest; smallest littlest; list name; found establish; company firm; job "
-    "occupation position role post; ocean sea; whole entire; maximum max; minimum min; essay composition; array list; "
-    "error exception; smart intelligent clever; rich wealthy; end finish conclude; cook prepare; mistake error; "
+    "easy simple; hard difficult; biggest largest; smallest littlest; found establish; company firm; job "
+    "occupation; ocean sea; whole entire; maximum max; minimum min; essay composition; "
+    "smart intelligent clever; rich wealthy; end finish conclude; cook prepare; mistake error; "
     "important significant; gift present; mother mom mum mama; father dad papa; grandmother grandma granny; "
-    "grandfather grandpa; husband spouse; wife; flight fly; trip journey travel; check test tell determine verify "
-    "detect; if whether; alcohol booze; phone telephone; pc computer; laptop notebook; tv television; fridge "
-    "refrigerator; bike bicycle; photograph photo; holiday vacation; apartment flat; autumn fall_season; gas petrol; "
-    "attorney lawyer; shop store; drug medicine medication; stomach belly tummy; rewrite rephrase reword paraphrase; "
-    "sentence phrase; good best right correct proper ideal optimal recommended suitable perfect great excellent "
-    "should appropriate; bad worst wrong improper poor terrible; remedy cure treatment treat help; drain deplete "
+    "grandfather grandpa; husband spouse; wife; trip journey; check test determine verify "
+    "detect; if whether; alcohol booze; phone telephone; pc computer; tv television; fridge "
+    "refrigerator; bike bicycle; photograph photo; apartment flat; autumn fall_season; "
+    "attorney lawyer; shop store; medicine medication; stomach belly tummy; rewrite rephrase reword paraphrase; "
+    "good best optimal recommended suitable excellent "
+    "should appropriate; bad worst wrong improper poor terrible; remedy treatment treat; drain deplete "
     "discharge; consequence result outcome effect; reason cause; famous well-known renowned; old ancient; fat "
     "overweight; thin slim skinny; happy glad; sad unhappy; angry mad furious; scared afraid frightened; tired "
     "exhausted; beautiful pretty; ugly; shut close; road street; city town; salary wage pay_money; boss manager "
     "supervisor; coworker colleague; customer client; house home; sofa couch; trash garbage rubbish; sweets candy; "
-    "lift elevator; current present_day actual; trait characteristic feature; area region; border frontier; kind type "
+    "current present_day; trait characteristic feature; border frontier; kind type "
     "sort_of; amount quantity; top highest; often frequently; rarely seldom; always constantly; mostly mainly; almost "
     "nearly; maybe perhaps; whole complete full; correctly properly; illness disease; injury wound; exam test_paper; "
-    "grade mark; essential vital crucial; purpose goal aim objective; stain spot mark_on; rug carpet; kid child; okay "
-    "allowed safe; construct build; instruct teach; allow permit let; forbid prohibit ban; rescue save_life; forecast "
-    "predict; show display; hide conceal; delete erase; photocopy copy; wed marry; murder kill; error bug; folder "
-    "directory; app application; website site webpage; internet web; login signin; picture image; symptom sign; kilo "
-    "kg; physician doctor; soccer football"
+    "essential vital crucial; purpose goal aim objective; stain spot mark_on; rug carpet; kid child; okay "
+    "safe; construct build; instruct teach; allow permit let; forbid prohibit ban; rescue save_life; forecast "
+    "predict; show display; hide conceal; delete erase; photocopy copy; wed marry; murder kill; folder "
+    "directory; website site webpage; internet web; login signin; picture image; kilo "
+    "kg; physician doctor"
 )
 """Words that stand for each other, the first for all; words are compared without their endings."""
 

@@ -11,7 +11,7 @@ import msgspec
 from gateway.cache.key import NotCanonical, cache_key
 from gateway.cache.semantic.content import Prints, read_content
 
-_VERSION = "tn2"
+_VERSION = "tn3"
 """Changes whenever the gate does, so that fingerprints of two releases never meet."""
 
 _ENDPOINT = "/v1/chat/completions"
@@ -24,7 +24,7 @@ class Prompt:
     """One prompt as it is compared.
 
     Attributes:
-        partition: `tn2:{<owner tag>}:<64 hex digits>`, of everything in the request but the user's text.
+        partition: `tn3:{<owner tag>}:<64 hex digits>`, of everything in the request but the user's text.
         text: what is embedded.
         prints: the fingerprints of its content.
     """

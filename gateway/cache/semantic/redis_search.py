@@ -1,6 +1,6 @@
 """Nearest prompts through RediSearch: one hash for each prompt, found by an index of the server's.
 
-There is one index for all tenants, `<prefix>tn2:search`; every query names the partition that it is about. The hashes
+There is one index for all tenants, `<prefix>tn3:search`; every query names the partition that it is about. The hashes
 are entered in their owner's index (`redis_store`): they count towards its quota and are erased with its answers.
 """
 

@@ -19,6 +19,14 @@ SAME = [
     ("红茶和绿茶有什么区别？", "红茶与绿茶的区别是什么？"),
     ("孕妇能不能喝咖啡？", "孕妇能喝咖啡吗？"),
     ("100的百分之15是多少？", "100的15%是多少？"),
+    ("Who is the president of the USA?", "Who is the president of the U.S.?"),
+    ("How do I paint my own house?", "How do I paint my house?"),
+    ("How do you clean your oven?", "How do I clean my oven?"),
+    ("Is it possible to freeze milk?", "Can I freeze milk?"),
+    ("猫和狗有什么区别？", "狗和猫的区别是什么？"),
+    ("Java还是Go好？", "Go和Java哪个更好？"),
+    ("猫和狗哪个适合孩子？", "狗和猫哪个更适合孩子？"),
+    ("What is the difference between a bug and an error?", "What is the difference between an error and a bug?"),
 ]
 
 UNLIKE = [
@@ -146,6 +154,90 @@ SWAPS = [
     ("猫和狗哪个聪明？", "猫和狗哪个笨？"),
 ]
 
+OF_WORDS = [
+    ("How do you spell fridge?", "How do you spell refrigerator?"),
+    ("What does physician mean?", "What does doctor mean?"),
+    ("How do you say car in French?", "How do you say automobile in French?"),
+    ("What is the plural of child?", "What is the plural of kid?"),
+    ("What is a synonym for quick?", "What is a synonym for fast?"),
+    ("What is the difference between big and large?", "What is the difference between large and huge?"),
+    ("What is the difference between will and would?", "What is the difference between can and may?"),
+    ("What is the difference between some and any?", "What is the difference between so and very?"),
+    ("When do I use a or an?", "When do I use the?"),
+    ("高兴和开心有什么区别？", "高兴和快乐有什么区别？"),
+    ("高兴的近义词是什么？", "快乐的近义词是什么？"),
+    ("高兴用英语怎么说？", "快乐用英语怎么说？"),
+    ("土豆怎么读？", "马铃薯怎么读？"),
+    ("会和能的区别", "要和将的区别"),
+]
+
+IN_A_WORD = [
+    ("What is the population of Mexico City?", "What is the population of Mexico?"),
+    ("How do I find the area of a right triangle?", "How do I find the area of a triangle?"),
+    ("How do I get to the Great Wall?", "How do I get to the wall?"),
+    ("How do I use a different account?", "How do I use an account?"),
+    ("What is the population of the US?", "What is the population?"),
+    ("What are the benefits of vitamin A?", "What are the benefits of vitamins?"),
+    ("How do I get a job in IT?", "How do I get a job?"),
+    ("What is a VPN for?", "What is a VPN?"),
+    ("Which companies own Disney?", "Which companies does Disney own?"),
+    ("Write me a poem", "Write a poem about me"),
+    ("What is being built in Paris?", "What has been built in Paris?"),
+    ("What should have been done?", "What should be done?"),
+    ("How do I delete a post?", "How do I delete a job?"),
+    ("What does this sign mean?", "What does this symptom mean?"),
+    ("Is there a cure for gout?", "Is there a treatment for gout?"),
+    ("How do I list files?", "How do I name files?"),
+    ("How do I get rid of bugs?", "How do I get rid of errors?"),
+    ("Can I fly with a baby?", "Can a baby fly?"),
+    ("What is the meaning of life?", "What is life?"),
+    ("蜂蜜多少钱？", "蜜蜂多少钱？"),
+    ("女儿的朋友多大了？", "朋友的女儿多大了？"),
+    ("牛奶巧克力多少钱？", "巧克力牛奶多少钱？"),
+    ("什么是太阳能？", "什么是太阳？"),
+    ("怎么还贷款？", "怎么贷款？"),
+    ("怎么学算法？", "怎么学法？"),
+    ("怎么吸引人才？", "怎么吸引人？"),
+    ("怎么培养爱好？", "怎么培养爱？"),
+    ("怎么做好人？", "怎么做人？"),
+    ("铁重要吗？", "铁重吗？"),
+    ("上海怎么去北京？", "北京怎么去上海？"),
+    ("什么是可能性？", "什么是性？"),
+    ("怎么请人吃饭？", "人怎么吃饭？"),
+    ("怎么告诉我女朋友？", "怎么帮我女朋友？"),
+    ("怎么找人帮忙？", "怎么找人？"),
+    ("把手怎么安装？", "手怎么安装？"),
+    ("什么是比较文学？", "什么是文学？"),
+    ("主要矛盾是什么？", "矛盾是什么？"),
+    ("医院在哪里？", "诊所在哪里？"),
+    ("如何改善睡眠？", "如何增加睡眠？"),
+]
+
+WHO_AND_WHETHER = [
+    ("What is your name?", "What is my name?"),
+    ("Do you love me?", "Do I love you?"),
+    ("Are you sick?", "Am I sick?"),
+    ("What do you eat?", "What do I eat?"),
+    ("Why do you love me?", "Why do I love you?"),
+    ("Is this your car?", "Is this my car?"),
+    ("What's my IP?", "What's an IP?"),
+    ("Will AI replace teachers?", "Can AI replace teachers?"),
+    ("Will prices rise?", "Do prices rise?"),
+    ("What will happen in 2030?", "What happens in 2030?"),
+    ("Have I won?", "Will I win?"),
+    ("What is in milk?", "What is milk?"),
+    ("Can I eat with braces?", "Can I eat braces?"),
+    ("你的狗几岁？", "我的狗几岁？"),
+    ("你是机器人吗？", "我是机器人吗？"),
+    ("你喜欢什么？", "我喜欢什么？"),
+    ("房价会跌吗？", "房价跌了吗？"),
+    ("我有孩子吗？", "我要孩子吗？"),
+    ("我需要律师吗？", "我是律师吗？"),
+    ("需要签证吗？", "有签证吗？"),
+    ("谁会来？", "谁来了？"),
+    ("你吃了什么？", "你吃什么？"),
+]
+
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_the_same_question_in_other_words_agrees(one, other):
@@ -165,6 +257,28 @@ def test_swaps_and_opposites_in_all_sorts_of_questions_differ():
     """Written after the tables, to break them: who does what to whom, opposites, kinds of question, co-hyponyms."""
     taken = [(one, other) for one, other in SWAPS if not differences(read_content(one), read_content(other))]
     assert taken == []
+
+
+@pytest.mark.parametrize(("one", "other"), OF_WORDS)
+def test_words_that_are_asked_about_are_not_taken_for_each_other(one, other):
+    assert differences(read_content(one), read_content(other)) != {}
+
+
+@pytest.mark.parametrize(("one", "other"), IN_A_WORD)
+def test_nothing_is_left_out_or_moved_that_makes_another_word_of_it(one, other):
+    assert differences(read_content(one), read_content(other)) != {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Who are you?", "Who am I?"), ("What is this?", "What are you?"), ("你是谁？", "那是谁？")]
+)
+def test_where_nothing_but_little_words_is_left_those_count(one, other):
+    assert differences(read_content(one), read_content(other)) != {}
+
+
+@pytest.mark.parametrize(("one", "other"), WHO_AND_WHETHER)
+def test_who_is_meant_counts_and_whether_it_is_will_be_or_must_be(one, other):
+    assert differences(read_content(one), read_content(other)) != {}
 
 
 @pytest.mark.parametrize("text", ["", "  ", "フランスの首都はどこですか", "Какая столица?", "a" * (MOST_CHARS + 1)])

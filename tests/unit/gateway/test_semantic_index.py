@@ -22,7 +22,7 @@ MOST = 5
 
 
 def partition(tenant, name="p"):
-    return f"tn2:{{{owner_tag(tenant)}}}:{name}"
+    return f"tn3:{{{owner_tag(tenant)}}}:{name}"
 
 
 def direction(*parts):

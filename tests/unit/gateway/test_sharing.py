@@ -101,7 +101,8 @@ async def test_a_redis_that_has_lost_everything_is_told_again(server):
         one = Process(shared)
         one.pool.drain(None, draining=True)
         await one.step()
-        await shared._redis.run("ping", lambda client: client.flushall())
+        with server.client() as client:
+            client.flushall()
         await one.step()
         two = Process(shared)
         await two.step()
