@@ -254,3 +254,37 @@ def test_without_redis_it_is_said_what_workers_do_not_share_and_a_killed_supervi
         gateway.kill()
         until(lambda: not any(psutil.pid_exists(worker) for worker in workers))
         gateway.stop = lambda *_: None
+
+
+def test_told_to_end_all_workers_finish_their_streams_and_a_second_word_cuts_them(tmp_path, standin):
+    settings = settings_over(standin.url, server={"workers": 2, "notice_s": 0.2, "drain_s": 30})
+    for times in (1, 2):
+        standin.behave(tokens=40, token_ms=50)
+        with running_gateway(settings, tmp_path / str(times)) as gateway:
+            ends = asyncio.run(streams_while_it_ends(gateway, 12, times=times))
+            assert gateway.process.wait(10) == 0
+        standin.reset()
+        if times == 1:
+            assert [end.endswith("data: [DONE]") for end in ends] == [True] * 12
+        else:
+            assert ['"code":"draining"' in end for end in ends] == [True] * 12
+
+
+async def streams_while_it_ends(gateway, count: int, *, times: int) -> list[str]:
+    """Stream to so many clients, tell the gateway so often to end once all have begun, and give what each heard."""
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with aiohttp.ClientSession(gateway.url, connector=connector) as session:
+
+        async def hear() -> str:
+            async with session.post(CHAT, json={**HELLO, "stream": True}) as answer:
+                begun.append(await answer.content.readline())
+                return (await answer.text()).rstrip()
+
+        begun: list[bytes] = []
+        hearing = [asyncio.create_task(hear()) for _ in range(count)]
+        await asyncio.to_thread(until, lambda: len(begun) == count)
+        gateway.signal(signal.SIGTERM)
+        await asyncio.to_thread(until, lambda: len(gateway.events("leaving")) == 2)
+        if times == 2:
+            gateway.signal(signal.SIGTERM)
+        return await asyncio.gather(*hearing)
