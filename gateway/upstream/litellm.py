@@ -32,6 +32,7 @@ from gateway.errors import (
     UpstreamUnreachable,
 )
 from gateway.settings import BackendSettings, SettingsError, TimeoutSettings
+from gateway.streaming import carries_output
 from gateway.upstream.base import NO_CONTEXT
 from gateway.upstream.refusals import kind_of_refusal
 
@@ -326,19 +327,25 @@ class StreamedAnswer:
         self._aborted: UpstreamError | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Read the events one by one, each within the idle deadline, all within the total one."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._timeouts.total
+        """Read the events one by one, each within the idle deadline, all within the total one.
+
+        Until the first output a model may think in silence for as long as before any answer.
+        """
+        loop, timeouts = asyncio.get_running_loop(), self._timeouts
+        end, patience_s = loop.time() + timeouts.total, max(timeouts.idle, timeouts.first_token)
         try:
             while True:
-                async with asyncio.timeout_at(min(end, loop.time() + self._timeouts.idle)) as self._waiting:
+                async with asyncio.timeout_at(min(end, loop.time() + patience_s)) as self._waiting:
                     chunk = await anext(self._stream, None)
                 self._waiting = None
                 if self._aborted is not None:
                     raise self._aborted  # noqa: TRY301  one way out for all that ends the stream early
                 if chunk is None:
                     break
-                yield b"data: " + self._encode_chunk(chunk) + b"\n\n"
+                frame = b"data: " + self._encode_chunk(chunk) + b"\n\n"
+                if carries_output(frame):
+                    patience_s = timeouts.idle
+                yield frame
         except Exception as error:
             raise self._aborted or self._translate(error) from error
         finally:

@@ -26,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.settings import BackendSettings, SettingsError
 from gateway.standin import running_standin
-from gateway.streaming import Relay
+from gateway.streaming import Relay, carries_output
 from gateway.upstream.base import read_whole
 from gateway.upstream.dialects import compile_thinking, load_dialects
 from gateway.upstream.litellm import CHAT_FIELDS, NATIVE_FIELDS, LitellmUpstream, error_map, load_litellm, translate
@@ -597,10 +597,26 @@ class TestDeadlines:
     async def test_a_stream_that_stalls_or_does_not_end_is_a_timeout(self, anthropic, deadline, wait):
         anthropic.script.event_wait_s = wait
         anthropic.script.content = [{"type": "text", "text": "word " * 100}]
-        async with started(anthropic.url, timeouts={deadline: 0.3}) as upstream:
+        async with started(anthropic.url, timeouts={"first_token": 0.3, deadline: 0.3}) as upstream:
             with pytest.raises(UpstreamTimeout):
                 await stream(upstream)
         await until(lambda: anthropic.requests[-1].client_left)
+
+    async def test_before_its_first_output_a_stream_may_be_silent_for_longer_than_between_two(self, anthropic):
+        anthropic.script.event_wait_s = 0.5
+        anthropic.script.content = [{"type": "text", "text": "word " * 100}]
+        said = bytearray()
+
+        async def hear(answer) -> None:
+            async with aclosing(answer.chunks()) as chunks:
+                async for chunk in chunks:
+                    said.extend(chunk)
+
+        async with started(anthropic.url, timeouts={"first_token": 30, "idle": 0.2}) as upstream:
+            answer = await upstream.open("chat/completions", streaming())
+            with pytest.raises(UpstreamTimeout):
+                await hear(answer)
+        assert carries_output(bytes(said))
 
 
 class TestClientsThatLeave:
