@@ -70,6 +70,23 @@ def test_conversations_stay_with_their_replica_and_are_spread_over_all(serve, pa
     assert min(calls(standin) for standin in pair) >= 8
 
 
+def test_requests_that_begin_alike_go_to_one_replica_whoever_sends_them(serve, pair):
+    """The same tools and system prompt, so that the replica has their beginning in its KV cache."""
+    gateway = serve(settings_for(*pair, balance={"affinity": "prefix"}))
+    with gateway.client() as client:
+        for number in range(24):
+            homes = set()
+            for question in ("Hello there", "What is new?", "Goodbye"):
+                before = calls(pair[0])
+                system = {"role": "system", "content": f"You are assistant number {number}."}
+                body = {**HELLO, "messages": [system, {"role": "user", "content": question}]}
+                headers = {"x-thalamus-session": f"{number} {question}"}
+                assert client.post("/v1/chat/completions", json=body, headers=headers).status_code == 200
+                homes.add(calls(pair[0]) > before)
+            assert len(homes) == 1, "they went to both"
+    assert min(calls(standin) for standin in pair) >= 3 * 4
+
+
 def test_a_scheduler_behind_the_address_is_told_the_conversation_and_what_vllm_reads(serve, pair):
     """`cache_salt` and `priority` are vLLM's fields; what the gateway does not know is passed on as it came."""
     gateway = serve(settings_for(pair[0], balance={"session_header": "x-session-id"}))
