@@ -21,8 +21,8 @@ _START_TIMEOUT_S = 10.0
 _CACHE = Path(__file__).parents[3] / ".cache"
 REDIS_8 = _CACHE / "redis8" / "redis-server"
 REDISEARCH = _CACHE / "redisearch" / "redisearch.so"
-MODULES_RULES = (("+vadd", "+vcard", "+vrem", "+vsim"), ("+ft.create", "+ft.search"))
-"""What docs/caching.md adds to the user's rules for vector sets and for RediSearch."""
+FURTHER_RULES = (("+vadd", "+vcard", "+vrem", "+vsim"), ("+ft.create", "+ft.search"), ("+cluster|slots",))
+"""What docs/caching.md adds to the user's rules for vector sets, for RediSearch and in a cluster."""
 
 
 def redis_8() -> str:
@@ -106,7 +106,7 @@ def documented_rules() -> list[str]:
 
 def _describe_user(client: redis_py.Redis) -> None:
     client.execute_command("ACL SETUSER", "thalamus", "reset", *documented_rules(), "~test:*")
-    for rules in MODULES_RULES:
+    for rules in FURTHER_RULES:
         with contextlib.suppress(redis_py.ResponseError):  # this server has no such commands
             client.execute_command("ACL SETUSER", "thalamus", *rules)
 

@@ -266,7 +266,7 @@ def cluster() -> Iterator[list[RedisServer]]:
 @pytest.mark.parametrize("sick", range(3))
 async def test_one_sick_node_of_a_cluster_is_waited_for_once(cluster: list[RedisServer], sick: int):
     """The others answer pings all the while, and would end the doubt."""
-    url = SecretStr("redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in cluster))
+    url = SecretStr("redis+cluster://thalamus:password@" + ",".join(f"127.0.0.1:{server.port}" for server in cluster))
     settings = RedisSettings(url=url, breaker_failures=FAILURES, breaker_reset_s=RESET_S, first_level_ttl_s=0)
     key = next(f"v:{{{owner}}}:1" for owner in "abcdef" if lies_on(owner) == sick)
     async with open_redis(settings) as redis:
@@ -293,7 +293,7 @@ async def test_a_node_that_was_replaced_is_not_waited_for():
         join_cluster([first, second])
         replicate(replica, first, of=[first, second, replica])
         key = next(f"v:{{{owner}}}:1" for owner in "abc" if key_slot(owner.encode()) < 8192)
-        url = SecretStr(f"redis+cluster://127.0.0.1:{second.port},127.0.0.1:{first.port}")
+        url = SecretStr(f"redis+cluster://thalamus:password@127.0.0.1:{second.port},127.0.0.1:{first.port}")
         async with open_redis(RedisSettings(url=url, breaker_reset_s=RESET_S, first_level_ttl_s=0)) as redis:
             store = RedisStore(redis, key_prefix="test:")
             await until(partial(store.put, key, b"value", ttl_s=60))

@@ -296,7 +296,7 @@ async def test_a_cluster_keeps_each_owner_in_one_slot():
         servers = [stack.enter_context(running_redis(options=options)) for _ in range(3)]
         join_cluster(servers)
         nodes = ",".join(f"127.0.0.1:{server.port}" for server in servers[:2])
-        await round_trip(f"redis+cluster://{nodes}")
+        await round_trip(f"redis+cluster://thalamus:password@{nodes}")
 
 
 async def test_the_master_is_found_through_sentinels(redis_server: RedisServer):
