@@ -337,8 +337,8 @@ class Course(Generic[G]):
                 step, outcome = running[call], call.result()
                 if isinstance(outcome, UpstreamError):
                     failures[step] = outcome
-                    if step is not first and not self._goes_on_after(step, outcome):
-                        return outcome
+                    if step is not first:
+                        self._goes_on_after(step, outcome)  # whatever it is: the first call may yet be answered
                 elif outcome is not None:
                     del running[call]
                     if step is not first:

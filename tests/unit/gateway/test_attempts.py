@@ -265,6 +265,17 @@ async def test_the_first_may_still_win():
     assert world.results() == ["fast=ok"]
 
 
+async def test_a_hedge_that_is_refused_does_not_end_the_first_call():
+    """The tier's next target may not take what the first one is about to answer."""
+    world = World(fast_one=["f1"], fast_two=["g1"])
+    course = hedged(world, "fast_one", "fast_two")
+    world.script = {"f1": [0.05], "g1": [UpstreamRefused("no", backend="fast_two", status=400)]}
+    given = await course.run(world.ask)
+    assert given.step.target.backend == "fast_one"
+    assert world.cancelled == []
+    assert world.results() == ["fast_two=upstream_refused", "fast_one=ok"]
+
+
 async def test_what_was_waited_for_in_vain_is_no_time_of_the_gateways():
     world = World(fast=["f1"], deep=["d1"])
 
