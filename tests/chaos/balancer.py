@@ -27,8 +27,8 @@ class Balancer:
         """Ask the members whether they are ready, for ever."""
         async with aiohttp.ClientSession() as session:
             while True:
-                answers = [await self._is_ready(session, member) for member in self.members]
-                self._ready = [member for member, ready in zip(self.members, answers, strict=True) if ready]
+                members = self.members  # others may stand there before all of these have answered
+                self._ready = [member for member in members if await self._is_ready(session, member)]
                 await asyncio.sleep(self._every_s)
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
