@@ -28,7 +28,7 @@ def calls(standin, model: str) -> list[dict]:
     return [one for one in standin.requests() if one["method"] == "POST" and one["body"]["model"].startswith(model)]
 
 
-def leave(gateway, standins, path: str, body: dict, once: Callable[[], object]) -> None:
+def check_that_leaving_ends_it(gateway, standins, path: str, body: dict, once: Callable[[], object]) -> None:
     """Send a request, leave once something has come about, and see that everything ends and is recorded once."""
     before = gateway.settled()
     payload = json.dumps(body).encode()
@@ -64,20 +64,22 @@ def test_while_an_answer_is_made_and_checked_behind_its_back(serve, standin, swi
     settings["backends"]["swift"]["model"] += f"@{swift}"
     settings["backends"]["sage"]["model"] += "@first_byte_ms=20000"
     gateway = serve(settings)
-    leave(gateway, [standin], CHAT, {**EASY, "stream": stream}, lambda: calls(standin, waits_for))
+    check_that_leaving_ends_it(gateway, [standin], CHAT, {**EASY, "stream": stream}, lambda: calls(standin, waits_for))
 
 
 def test_in_the_pause_before_everybody_is_asked_again(serve, standin):
     attempts = {"patience_s": 60, "backoff_s": 30, "most_backoff_s": 60, "retries_per_s": 100}
     gateway = serve(settings_over(standin.url, attempts=attempts))
     standin.behave(faults=["status-500"])
-    leave(gateway, [standin], CHAT, {**EASY, "model": "sage"}, lambda: calls(standin, "sage"))
+    check_that_leaving_ends_it(gateway, [standin], CHAT, {**EASY, "model": "sage"}, lambda: calls(standin, "sage"))
 
 
 def test_while_embeddings_are_made(serve, standin):
     standin.behave(first_byte_ms=20_000)
     body = {"model": "swift", "input": "Hello"}
-    leave(serve(settings_over(standin.url)), [standin], "/v1/embeddings", body, lambda: calls(standin, "swift"))
+    check_that_leaving_ends_it(
+        serve(settings_over(standin.url)), [standin], "/v1/embeddings", body, lambda: calls(standin, "swift")
+    )
 
 
 def test_while_somebody_else_is_asked_to_go_on_with_a_stream_that_broke(serve, standin):
@@ -89,4 +91,4 @@ def test_while_somebody_else_is_asked_to_go_on_with_a_stream_that_broke(serve, s
             settings["backends"][name] |= {"url": f"{url}/v1", "family": "qwen3", "host": "vllm"}
         settings["tiers"]["fast"] = ["swift", "sage"]
         body = {**EASY, "model": "fast", "stream": True}
-        leave(serve(settings), [standin, other], CHAT, body, lambda: calls(other, "sage"))
+        check_that_leaving_ends_it(serve(settings), [standin, other], CHAT, body, lambda: calls(other, "sage"))
