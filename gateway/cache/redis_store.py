@@ -39,8 +39,9 @@ class Script:
         """Run the script; its text travels only to a server that does not have it yet."""
         try:
             return await client.evalsha(self.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            return await client.eval(self.text, len(keys), *keys, *args)
+        except NoScriptError as error:
+            error.with_traceback(None)  # whose frames hold the error, and all that the caller has
+        return await client.eval(self.text, len(keys), *keys, *args)
 
 
 # Without such a first line, Redis lets a script that has deleted something write on beyond `maxmemory`.

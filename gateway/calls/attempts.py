@@ -80,6 +80,10 @@ class Attempts:
         self.on_event = on_event
         self._beginnings: dict[tuple[str, bool], Beginnings] = {}
 
+    def ends_at(self, record: Record) -> float:
+        """Say when a request's deadline is (loop's clock)."""
+        return asyncio.get_running_loop().time() - record.since_start() + self.settings.deadline_s
+
     def beginnings(self, backend: str, *, stream: bool) -> Beginnings:
         """Give what is known of how long a backend takes to begin streams, or whole answers."""
         found = self._beginnings.get((backend, stream))
@@ -119,8 +123,7 @@ class Course(Generic[G]):
         self._gates = gates
         self._entered: tuple[Tier, Slot] | None = None
         self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
-        self.ends_at = self._started - record.since_start() + self.settings.deadline_s
+        self.ends_at = attempts.ends_at(record)
         self._tried: set[Replica] = set()
         self._banned: set[Replica] = set()
         self._asked: set[str] = set()

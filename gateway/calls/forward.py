@@ -6,7 +6,6 @@ it nobody else is asked, so that no token is ever sent twice.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -318,7 +317,7 @@ async def _keep_answer(call: Call, content: Content, keeping: _Keeping) -> None:
 def _visitor(call: Call) -> Visitor:
     """Say who waits, where waiting must be, and until when: fairness is between keys."""
     caller, record = call.caller, call.record
-    ends_at = asyncio.get_running_loop().time() - record.since_start() + call.rooms.attempts.settings.deadline_s
+    ends_at = call.rooms.attempts.ends_at(record)
     return Visitor(f"{caller.tenant}/{caller.name}", call.priority, record.note_waiting, ends_at)
 
 
